@@ -1,0 +1,82 @@
+//! The cipher of one direction of a connection: its key, its nonce, its chaining key, and their rotation.
+//!
+//! A connection has two of these, one per direction, and they share nothing after the handshake: each rotates
+//! by its own count with its own chaining key. (With one chaining key for both, the first rotation still
+//! agrees with that of a right peer, and the next one, in the other direction, does not. The published
+//! vectors have one direction and cannot tell.)
+//!
+//! - [`CipherState`]: what the two ends must keep in step. Which text is a length and which a body is the
+//!   business of [`frame`](crate::frame).
+//! - `key_schedule`: HKDF and the chaining key. Also used by the handshake.
+//! - `aead`: one text, one key, one nonce. It alone knows how the keystream comes about. The sequence of keys
+//!   and nonces is known ahead of the texts, so keystream may be prepared early or for several frames at once
+//!   without any change here.
+//!
+//! Constant time: everything but the lengths of texts and whether a tag held. Wiping: both keys, when
+//! replaced and when dropped.
+
+pub(crate) mod aead;
+pub(crate) mod key_schedule;
+
+pub use aead::WrongTag;
+
+use crate::{
+    limits::{KEY_LEN, NONCES_PER_KEY, TAG_LEN},
+    secret::Secret,
+};
+use key_schedule::ChainingKey;
+
+/// One direction's key, nonce and chaining key.
+///
+/// Each text sealed or opened takes the next nonce; after [`NONCES_PER_KEY`] texts the key is replaced. The
+/// two ends stay in step because each text is opened in the order in which it was sealed.
+#[derive(Debug)]
+pub struct CipherState {
+    key: Secret<KEY_LEN>,
+    chaining_key: ChainingKey,
+    /// Of the next text; always less than [`NONCES_PER_KEY`].
+    nonce: u16,
+}
+
+impl CipherState {
+    /// A direction at its start: nonce 0. Both values come out of the handshake; a key must never be used
+    /// here twice.
+    pub fn new(key: Secret<KEY_LEN>, chaining_key: Secret<KEY_LEN>) -> Self {
+        Self { key, chaining_key: ChainingKey::new(chaining_key), nonce: 0 }
+    }
+
+    /// Encrypts a text where it lies and returns its tag.
+    pub fn seal(&mut self, text: &mut [u8]) -> [u8; TAG_LEN] {
+        let tag = aead::seal(&self.key, self.nonce.into(), &[], text);
+        self.advance();
+        tag
+    }
+
+    /// Checks the tag and, if it holds, decrypts the text where it lies.
+    ///
+    /// # Errors
+    /// [`WrongTag`]: the text is as it was and the nonce not used up. There is no way to go on: what came is
+    /// not what was sent, and nobody knows where the next text begins.
+    pub fn open(&mut self, text: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), WrongTag> {
+        aead::open(&self.key, self.nonce.into(), &[], text, tag)?;
+        self.advance();
+        Ok(())
+    }
+
+    /// BOLT 8, "Lightning Message Key Rotation": ck', k' = HKDF(ck, k), and the nonce starts again at 0.
+    fn advance(&mut self) {
+        self.nonce += 1;
+        if self.nonce == NONCES_PER_KEY {
+            self.key = self.chaining_key.mix(self.key.expose());
+            self.nonce = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+impl CipherState {
+    /// Key, chaining key and nonce, to compare with published values.
+    pub(crate) fn inner(&self) -> (&[u8; KEY_LEN], &[u8; KEY_LEN], u16) {
+        (self.key.expose(), self.chaining_key.expose(), self.nonce)
+    }
+}

@@ -1,0 +1,483 @@
+//! One peer connection without input or output: bytes, time and randomness go in, bytes and events come out.
+//!
+//! ```text
+//!            acts            init             drain()          finish(), deadline
+//! Handshake ------> AwaitInit ----> Open ----------> Draining --------------------> Closed
+//!     |                 |             |                 |                             ^
+//!     |                 +-------------+---- misuse -----+--> Closing (last word) -----+
+//!     +---- bad act, timeout ---------------------------------------------------------+
+//! ```
+//!
+//! The driver (the tokio node, an I/O loop on a microcontroller) owns the socket, the clock and all buffers:
+//! - [`receive`](Connection::receive) is shown what has arrived and takes at most one frame from its front;
+//! - [`poll_transmit`](Connection::poll_transmit) writes what the protocol owes, until it has nothing more;
+//! - [`seal`](Connection::seal) encrypts the driver's own messages where they lie, after the above;
+//! - [`poll_timeout`](Connection::poll_timeout) names the time at which
+//!   [`handle_timeout`](Connection::handle_timeout) wants to be called.
+//!
+//! After any of them, [`phase`](Connection::phase) tells where the connection stands. Frames must reach the
+//! wire in the order in which they were sealed, since the nonces count.
+//!
+//! What this module does not do: it keeps no message of the driver, dials nothing, knows no other connection.
+//! Its memory is its own size; nothing that a peer sends makes it grow.
+
+mod close;
+mod event;
+mod handshake;
+mod judge;
+mod liveness;
+mod local;
+mod outbox;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+use core::net::SocketAddr;
+use core::{fmt, mem};
+
+pub use close::CloseReason;
+pub use event::{EvenTypes, Event, NoEvenTypes, PingOrigin, Received};
+pub use local::{Deadlines, Local};
+pub use time::Timestamp;
+
+use crate::cursor::{NoRoom, Writer};
+use crate::frame::{Deframer, SealError, Sealer};
+use crate::limits::{HEADER_LEN, MAX_PING_PADDING, TAG_LEN};
+use crate::message::error::{ALL_CHANNELS, WarningMessage};
+use crate::message::ping::Ping;
+use crate::node_id::NodeId;
+use crate::noise::{AwaitActOne, AwaitActThree, AwaitActTwo, Initiator, Responder};
+use crate::secret::EphemeralKey;
+use close::Farewell;
+use liveness::{Liveness, Verdict};
+use outbox::{Act, KEEPALIVE_PING, Outbox, Owed};
+
+/// One connection to one peer. `L` is how the driver holds [`Local`], which all its connections share: an
+/// `Arc`, or a reference to a static.
+pub struct Connection<L> {
+    local: L,
+    /// Where we see a peer that dialed us, told to it in our `init`.
+    remote_addr: Option<SocketAddr>,
+    state: State,
+    /// What must have happened by then, in the phases that end by themselves.
+    deadline: Timestamp,
+    outbox: Outbox,
+    their_id: Option<NodeId>,
+    reason: Option<CloseReason>,
+}
+
+enum State {
+    AwaitActTwo(AwaitActTwo),
+    AwaitActOne(AwaitActOne),
+    AwaitActThree(AwaitActThree),
+    AwaitInit(Link),
+    Open(Link, Liveness),
+    Draining(Link, Liveness),
+    /// A last word is owed; input is not looked at any more.
+    Closing(Sealer, Option<Farewell>),
+    Closed,
+}
+
+/// Both directions of an encrypted connection.
+struct Link {
+    sealer: Sealer,
+    deframer: Deframer,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Phase {
+    /// Acts one to three are under way; nobody has proven who he is.
+    Handshake,
+    /// The peer is authenticated; its `init` is due.
+    AwaitInit,
+    /// Messages flow both ways.
+    Open,
+    /// As open, but winding down: what is queued may still be sealed, new messages should not be accepted.
+    Draining,
+    /// The peer misbehaved. Transmit what is owed, then call [`Connection::finish`].
+    Closing,
+    /// Nothing more will be sent or received.
+    Closed,
+}
+
+/// What [`Connection::ping`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PingSent {
+    /// An [`Event::Pong`] will follow if the peer is well.
+    AwaitingPong,
+    /// BOLT 1 forbids an answer to this many pong bytes (65,532 and more), so none is waited for.
+    NoPongExpected,
+}
+
+/// Why [`Connection::ping`] sent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PingRefused {
+    /// The previous one has no answer yet.
+    AlreadyPending,
+    /// The connection is not open.
+    NotOpen,
+    /// The ping would be longer than a message can be.
+    TooLong,
+}
+
+/// Why [`Connection::seal`] left a frame as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealRefused {
+    /// Custom messages flow only in the phases [`Phase::Open`] and [`Phase::Draining`].
+    NotOpen,
+    /// Nothing may precede our `init` (BOLT 1): call [`Connection::poll_transmit`] until it has nothing.
+    InitFirst,
+    /// The frame itself cannot be sealed.
+    Frame(SealError),
+}
+
+impl fmt::Display for PingRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyPending => "a ping is already pending; wait for its pong",
+            Self::NotOpen => "the connection is not open",
+            Self::TooLong => "the ping would be longer than 65535 bytes",
+        })
+    }
+}
+
+impl fmt::Display for SealRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOpen => f.write_str("the connection is not open"),
+            Self::InitFirst => f.write_str("our init must be transmitted first"),
+            Self::Frame(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for PingRefused {}
+impl core::error::Error for SealRefused {}
+
+impl<L: AsRef<Local>> fmt::Debug for Connection<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("phase", &self.phase())
+            .field("their_id", &self.their_id)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Birth.
+impl<L: AsRef<Local>> Connection<L> {
+    /// The side that dials `their_id`. Act one is ready to be transmitted. `ephemeral` must be fresh from a
+    /// cryptographic random number generator for every connection.
+    pub fn initiator(local: L, their_id: NodeId, ephemeral: EphemeralKey, now: Timestamp) -> Self {
+        let (act, awaiting) = Initiator::new(&local.as_ref().key, their_id, ephemeral).act_one();
+        let mut connection = Self::new(local, None, State::AwaitActTwo(awaiting), now);
+        connection.their_id = Some(their_id);
+        connection.outbox.put_act(Act::One(act));
+        connection
+    }
+
+    /// The side that was dialed, from `remote_addr` if the driver knows that address to be the peer's own;
+    /// our `init` tells the peer how we see it. `ephemeral` as for [`initiator`](Self::initiator).
+    pub fn responder(
+        local: L,
+        remote_addr: Option<SocketAddr>,
+        ephemeral: EphemeralKey,
+        now: Timestamp,
+    ) -> Self {
+        let awaiting = Responder::new(&local.as_ref().key, ephemeral);
+        Self::new(local, remote_addr, State::AwaitActOne(awaiting), now)
+    }
+
+    fn new(local: L, remote_addr: Option<SocketAddr>, state: State, now: Timestamp) -> Self {
+        let deadline = now.after(local.as_ref().deadlines.handshake);
+        let outbox = Outbox::default();
+        Self { local, remote_addr, state, deadline, outbox, their_id: None, reason: None }
+    }
+}
+
+/// Getters.
+impl<L: AsRef<Local>> Connection<L> {
+    /// Where the connection stands.
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => Phase::Handshake,
+            State::AwaitInit(..) => Phase::AwaitInit,
+            State::Open(..) => Phase::Open,
+            State::Draining(..) => Phase::Draining,
+            State::Closing(..) => Phase::Closing,
+            State::Closed => Phase::Closed,
+        }
+    }
+
+    /// Why it closes or closed; `None` while it does neither.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.reason
+    }
+
+    /// The peer: known from the start to the one who dials, and after act three to the other.
+    pub fn their_id(&self) -> Option<NodeId> {
+        self.their_id
+    }
+
+    /// Whether input may be looked at. It may not while answers to earlier input wait to be transmitted in
+    /// such a number that there is no room for more, nor after the end.
+    pub fn wants_read(&self) -> bool {
+        !matches!(self.state, State::Closed) && self.outbox.has_room()
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something.
+    pub fn has_transmit(&self) -> bool {
+        match &self.state {
+            State::Closed => false,
+            State::Closing(_, farewell) => farewell.is_some() || !self.outbox.is_empty(),
+            _ => !self.outbox.is_empty(),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` after the end.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Closed => None,
+            State::Open(_, liveness) => Some(liveness.next_check(&self.local.as_ref().deadlines)),
+            _ => Some(self.deadline),
+        }
+    }
+}
+
+/// Input.
+impl<L: AsRef<Local>> Connection<L> {
+    /// Looks at what has arrived and takes at most one act or frame from its front, decrypting in place.
+    ///
+    /// Call it again with the rest until it neither consumes nor reports anything, or until
+    /// [`wants_read`](Self::wants_read) is false. Everything before a damaged frame is delivered before the
+    /// connection closes.
+    pub fn receive<'a>(
+        &mut self,
+        now: Timestamp,
+        input: &'a mut [u8],
+        even_types: &(impl EvenTypes + ?Sized),
+    ) -> Received<'a> {
+        if matches!(self.state, State::Closing(..) | State::Closed) {
+            // Bytes behind the end are thrown away, so that the driver can let the peer read our last word.
+            return Received { consumed: input.len(), event: None, wanted: 1 };
+        }
+        if !self.outbox.has_room() {
+            return Received { consumed: 0, event: None, wanted: 0 };
+        }
+        let (State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _)) = &mut self.state
+        else {
+            return self.receive_act(now, input);
+        };
+        match link.deframer.next(input) {
+            Ok(deframed) => {
+                let event = deframed.message.and_then(|message| self.judge(now, message, even_types));
+                Received { consumed: deframed.consumed, event, wanted: deframed.wanted }
+            }
+            Err(error) => {
+                self.end(CloseReason::BadFrame(error));
+                Received { consumed: 0, event: None, wanted: 0 }
+            }
+        }
+    }
+}
+
+/// Input that is not bytes, and commands.
+impl<L: AsRef<Local>> Connection<L> {
+    /// The peer closed its side, and all that came before has been given to [`receive`](Self::receive).
+    pub fn input_ended(&mut self) {
+        self.end(CloseReason::PeerClosed);
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Calling it early is harmless.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let reason = match &mut self.state {
+            State::Open(_, liveness) => {
+                match liveness.check(&self.local.as_ref().deadlines, now) {
+                    Verdict::Alive => {}
+                    Verdict::Ask => {
+                        self.outbox.put_keepalive();
+                        liveness.asked(now, KEEPALIVE_PING.num_pong_bytes, PingOrigin::Keepalive);
+                    }
+                    Verdict::Dead => self.end(CloseReason::PingTimeout),
+                }
+                return;
+            }
+            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => {
+                CloseReason::HandshakeTimeout
+            }
+            State::AwaitInit(..) => CloseReason::InitTimeout,
+            // They have their reason already.
+            State::Draining(..) | State::Closing(..) | State::Closed => CloseReason::LocalDisconnect,
+        };
+        if now >= self.deadline {
+            self.end(reason);
+        }
+    }
+
+    /// Sends a ping of the caller's shape. It goes out with the next [`poll_transmit`](Self::poll_transmit).
+    ///
+    /// # Errors
+    /// One ping at a time, only on an open connection, and never longer than a message.
+    pub fn ping(&mut self, now: Timestamp, ping: Ping) -> Result<PingSent, PingRefused> {
+        let State::Open(_, liveness) = &mut self.state else {
+            return Err(PingRefused::NotOpen);
+        };
+        if liveness.caller_awaits_pong() {
+            return Err(PingRefused::AlreadyPending);
+        }
+        if ping.byteslen > MAX_PING_PADDING {
+            return Err(PingRefused::TooLong);
+        }
+        self.outbox.put_ping(ping);
+        if !ping.expects_pong() {
+            return Ok(PingSent::NoPongExpected);
+        }
+        liveness.asked(now, ping.num_pong_bytes, PingOrigin::Caller);
+        Ok(PingSent::AwaitingPong)
+    }
+
+    /// Begins to close an open connection in good order: input is still delivered and frames may still be
+    /// sealed, until the driver calls [`finish`](Self::finish) or the drain deadline passes. Before that
+    /// phase there is nothing to drain, and the connection ends at once.
+    pub fn drain(&mut self, now: Timestamp, reason: CloseReason) {
+        match mem::replace(&mut self.state, State::Closed) {
+            State::Open(link, liveness) => {
+                self.state = State::Draining(link, liveness);
+                self.reason = Some(reason);
+                self.deadline = now.after(self.local.as_ref().deadlines.drain);
+            }
+            ending @ (State::Draining(..) | State::Closing(..) | State::Closed) => self.state = ending,
+            State::AwaitActOne(..)
+            | State::AwaitActTwo(..)
+            | State::AwaitActThree(..)
+            | State::AwaitInit(..) => {
+                self.end(reason);
+            }
+        }
+    }
+
+    /// Tells the peer `text` in a warning and closes. Before the handshake is done there is nobody to tell.
+    pub fn close_with_warning(&mut self, now: Timestamp, reason: CloseReason, text: &str) {
+        self.begin_closing(now, reason, Some(Farewell::saying(&text)));
+    }
+
+    /// Closes now: all that had to be written has been, or nobody waits for it any more.
+    pub fn finish(&mut self) {
+        self.end(CloseReason::LocalDisconnect);
+    }
+
+    /// The transport below failed, or the driver gives up on it, for `reason`.
+    pub fn abort(&mut self, reason: CloseReason) {
+        self.end(reason);
+    }
+
+    /// The peer broke the rules with `offending`, a message of its own or nothing.
+    fn misused(&mut self, now: Timestamp, reason: CloseReason, offending: &[u8]) {
+        self.begin_closing(now, reason, reason.farewell(offending));
+    }
+
+    fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Option<Farewell>) {
+        match mem::replace(&mut self.state, State::Closed) {
+            State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _) => {
+                self.outbox.keep_only_init();
+                self.reason.get_or_insert(reason);
+                self.deadline = now.after(self.local.as_ref().deadlines.drain);
+                self.state = State::Closing(link.sealer, farewell);
+            }
+            ending @ (State::Closing(..) | State::Closed) => self.state = ending,
+            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => self.end(reason),
+        }
+    }
+
+    /// The end. The first reason is the one that stays.
+    fn end(&mut self, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.outbox = Outbox::default();
+        self.state = State::Closed;
+    }
+}
+
+/// Output.
+impl<L: AsRef<Local>> Connection<L> {
+    /// Writes the next act or sealed frame that the protocol owes to the front of `room` and returns its
+    /// length, or `None` if nothing is owed. The order is: acts, `init`, answers, pings, the last word.
+    ///
+    /// [`MAX_FRAME_LEN`](crate::limits::MAX_FRAME_LEN) bytes of room suffice for everything. With less, a
+    /// peer that asks for a longer pong than fits ends the connection with [`CloseReason::NoRoomToTransmit`].
+    pub fn poll_transmit(&mut self, room: &mut [u8]) -> Option<usize> {
+        let written = match self.outbox.take_act() {
+            Some(act) => copy_to_front(room, act.as_bytes()),
+            None => self.transmit_message(room)?,
+        };
+        if written.is_err() {
+            self.end(CloseReason::NoRoomToTransmit);
+        }
+        written.ok()
+    }
+
+    fn transmit_message(&mut self, room: &mut [u8]) -> Option<Result<usize, NoRoom>> {
+        let (sealer, last_word) = match &mut self.state {
+            State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _) => {
+                (&mut link.sealer, None)
+            }
+            State::Closing(sealer, last_word) => (sealer, Some(last_word)),
+            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) | State::Closed => {
+                return None;
+            }
+        };
+        let owed = match self.outbox.take() {
+            Some(owed) => owed,
+            None => Owed::LastWord(last_word?.take()?),
+        };
+        let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
+        Some(seal_message(sealer, room, |writer| match &owed {
+            Owed::Init => local.encode_init(remote_addr, writer),
+            Owed::Pong(pong) => pong.encode(writer),
+            Owed::ChannelReply(reply) => reply.encode(writer),
+            Owed::Ping(ping) => ping.encode(writer),
+            Owed::LastWord(text) => {
+                WarningMessage { channel_id: ALL_CHANNELS, data: text.as_str().as_bytes() }.encode(writer)
+            }
+        }))
+    }
+
+    /// Seals one of the driver's own messages where it lies: `frame` is header room (18 bytes), message, tag
+    /// room (16 bytes). The frame must be written next, after everything sealed before it.
+    ///
+    /// # Errors
+    /// The frame is left as it was, and no nonce is spent.
+    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), SealRefused> {
+        let (State::Open(link, _) | State::Draining(link, _)) = &mut self.state else {
+            return Err(SealRefused::NotOpen);
+        };
+        if self.outbox.owes_init() {
+            return Err(SealRefused::InitFirst);
+        }
+        link.sealer.seal(frame).map_err(SealRefused::Frame)
+    }
+}
+
+fn copy_to_front(room: &mut [u8], bytes: &[u8]) -> Result<usize, NoRoom> {
+    let mut writer = Writer::new(room);
+    writer.put(bytes)?;
+    Ok(writer.written())
+}
+
+/// Encodes a message behind room for its header and seals the frame; returns the frame's length.
+fn seal_message(
+    sealer: &mut Sealer,
+    room: &mut [u8],
+    encode: impl FnOnce(&mut Writer<'_>) -> Result<(), NoRoom>,
+) -> Result<usize, NoRoom> {
+    let mut writer = Writer::new(room);
+    writer.put_zeros(HEADER_LEN)?;
+    encode(&mut writer)?;
+    writer.put_zeros(TAG_LEN)?;
+    let frame = writer.into_written();
+    // A frame that we encoded ourselves is never too short, and every message we owe is within the limit.
+    sealer.seal(frame).map_err(|_| NoRoom { needed: frame.len(), left: 0 })?;
+    Ok(frame.len())
+}

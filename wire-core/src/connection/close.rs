@@ -1,0 +1,195 @@
+//! Why a connection ended, and the last word that the peer hears about it.
+//!
+//! What is told to the peer is decided here, in one total match, and nowhere else.
+
+use core::fmt::{self, Write as _};
+
+use heapless::String;
+
+use crate::frame::OpenError;
+use crate::message::features::{FeatureBit, MissingDependency};
+use crate::message::init::InitError;
+use crate::message::kind::MessageType;
+use crate::noise::HandshakeError;
+
+/// Why a connection closed or is closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer's act did not hold.
+    Handshake(HandshakeError),
+    /// The peer did not finish the handshake in time.
+    HandshakeTimeout,
+    /// The peer proved its identity but sent no `init` in time.
+    InitTimeout,
+    /// The peer answered neither a ping nor sent anything else since.
+    PingTimeout,
+    /// A frame failed its tag: it was damaged, replayed, or is not from this peer.
+    BadFrame(OpenError),
+    /// A message of 0 or 1 bytes has no type.
+    NoMessageType {
+        /// The message's length in bytes.
+        len: usize,
+    },
+    /// A known message ended before its last field.
+    MessageTooShort(MessageType),
+    /// Something other than `init` came first.
+    InitNotFirst(MessageType),
+    /// `init` came twice.
+    InitRepeated,
+    /// The peer's `init` does not decode.
+    InvalidInit(InitError),
+    /// The peer requires a feature that we do not know.
+    UnknownEvenFeature(FeatureBit),
+    /// The peer offers a feature without one that it depends on.
+    MissingFeatureDependency(MissingDependency),
+    /// The peer's `networks` do not contain our chain.
+    NoCommonChain,
+    /// An even type that nobody on our side understands.
+    UnknownEvenType(MessageType),
+    /// The peer sent `error` for the whole connection.
+    PeerError,
+    /// The peer closed the connection.
+    PeerClosed,
+    /// The driver's transmit buffer is too small for a frame that the protocol demands.
+    NoRoomToTransmit,
+    /// Our user asked for it.
+    LocalDisconnect,
+    /// A newer connection of the same peer took this one's place.
+    Replaced,
+    /// Our node is going down.
+    Shutdown,
+    /// The peer read nothing for so long that writes stalled.
+    WriteStalled,
+    /// The operating system reported an error on the transport below.
+    Transport,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => write!(f, "handshake failed: {error}"),
+            Self::HandshakeTimeout => f.write_str("the peer did not finish the handshake in time"),
+            Self::InitTimeout => f.write_str("the peer sent no init message in time"),
+            Self::PingTimeout => f.write_str("Last ping unreturned: hanging up"),
+            Self::BadFrame(error) => write!(f, "undecryptable frame: {error}"),
+            Self::NoMessageType { len } => {
+                write!(f, "Invalid message of {len} bytes: a message starts with its 2-byte type")
+            }
+            Self::MessageTooShort(kind) => write!(f, "{kind} message too short"),
+            Self::InitNotFirst(kind) => write!(f, "{kind} message before init"),
+            Self::InitRepeated => f.write_str("init message sent twice"),
+            Self::InvalidInit(error) => write!(f, "Invalid init: {error}"),
+            Self::UnknownEvenFeature(bit) => write!(f, "Unsupported feature {bit}"),
+            Self::MissingFeatureDependency(missing) => missing.fmt(f),
+            Self::NoCommonChain => f.write_str("No common network"),
+            Self::UnknownEvenType(kind) => write!(f, "Invalid unknown even msg of type {}", kind.get()),
+            Self::PeerError => f.write_str("the peer sent an error for the connection"),
+            Self::PeerClosed => f.write_str("the peer closed the connection"),
+            Self::NoRoomToTransmit => f.write_str("the peer demands a reply longer than the transmit buffer"),
+            Self::LocalDisconnect => f.write_str("disconnected by request"),
+            Self::Replaced => f.write_str("replaced by a newer connection of the same peer"),
+            Self::Shutdown => f.write_str("the node is shutting down"),
+            Self::WriteStalled => f.write_str("the peer stopped reading"),
+            Self::Transport => f.write_str("the transport below failed"),
+        }
+    }
+}
+
+impl core::error::Error for CloseReason {}
+
+impl CloseReason {
+    /// What the peer is told before we hang up, or `None` if it is told nothing: it would not hear it, or it
+    /// did nothing wrong. `offending` is the message that caused it, empty if none did.
+    pub(super) fn farewell(self, offending: &[u8]) -> Option<Farewell> {
+        match self {
+            // Core Lightning's words, which its tests and those of its plugins wait for.
+            Self::UnknownEvenType(_) => Some(Farewell::quoting("unknown even msg", offending)),
+            Self::MessageTooShort(MessageType::PING) => Some(Farewell::quoting("ping", offending)),
+            Self::MessageTooShort(kind) => {
+                Some(Farewell::quoting(kind.name().unwrap_or("message"), offending))
+            }
+            Self::NoMessageType { .. }
+            | Self::InitNotFirst(_)
+            | Self::InitRepeated
+            | Self::InvalidInit(_)
+            | Self::UnknownEvenFeature(_)
+            | Self::MissingFeatureDependency(_)
+            | Self::NoCommonChain => Some(Farewell::saying(&self)),
+            Self::Handshake(_)
+            | Self::HandshakeTimeout
+            | Self::InitTimeout
+            | Self::PingTimeout
+            | Self::BadFrame(_)
+            | Self::PeerError
+            | Self::PeerClosed
+            | Self::NoRoomToTransmit
+            | Self::LocalDisconnect
+            | Self::Replaced
+            | Self::Shutdown
+            | Self::WriteStalled
+            | Self::Transport => None,
+        }
+    }
+}
+
+/// How much of an offending message a farewell quotes, in bytes. Enough for its type and first fields; a
+/// longer one is cut and marked, so that a peer cannot make us keep or send back its largest message.
+const MOST_QUOTED: usize = 64;
+
+/// Room for the longest farewell: its words, two hex digits per quoted byte, and the mark of a cut.
+pub(super) const MOST_FAREWELL_LEN: usize = 192;
+
+/// The text of our last warning on a connection.
+#[derive(Debug)]
+pub(super) struct Farewell(String<MOST_FAREWELL_LEN>);
+
+impl Farewell {
+    /// `text`, cut where the room ends.
+    pub(super) fn saying(text: &dyn fmt::Display) -> Self {
+        let mut farewell = Self(String::new());
+        // A text that does not fit is cut, which the writer below reports as an error.
+        let _ = write!(Cut(&mut farewell.0), "{text}");
+        farewell
+    }
+
+    fn quoting(what: &str, message: &[u8]) -> Self {
+        Self::saying(&Quote { what, message })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `Invalid ping 001200`, with the message in hex.
+struct Quote<'a> {
+    what: &'a str,
+    message: &'a [u8],
+}
+
+impl fmt::Display for Quote<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invalid {} ", self.what)?;
+        for byte in self.message.iter().take(MOST_QUOTED) {
+            write!(f, "{byte:02x}")?;
+        }
+        if self.message.len() > MOST_QUOTED {
+            f.write_str("...")?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes until the room ends, then stops with an error.
+struct Cut<'a>(&'a mut String<MOST_FAREWELL_LEN>);
+
+impl fmt::Write for Cut<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            self.0.push(c).map_err(|_| fmt::Error)?;
+        }
+        Ok(())
+    }
+}

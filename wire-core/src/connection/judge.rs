@@ -1,0 +1,139 @@
+//! What a decrypted message means: handled here, handed to the driver, ignored, or the end.
+
+use super::event::{EvenTypes, Event};
+use super::liveness::Liveness;
+use super::outbox::ChannelReply;
+use super::time::Timestamp;
+use super::{CloseReason, Connection, Local, State};
+use crate::message::channel::channel_id_of;
+use crate::message::error::{ALL_CHANNELS, ErrorMessage, WarningMessage};
+use crate::message::init::Init;
+use crate::message::kind::{self, MessageType};
+use crate::message::ping::{Ping, Pong};
+
+/// What a pong has besides its padding: type and length of the padding, in bytes.
+const PONG_FIELDS_LEN: u16 = 4;
+
+impl<L: AsRef<Local>> Connection<L> {
+    /// Decides about one message. A message that breaks the rules begins the end of the connection.
+    pub(super) fn judge<'a>(
+        &mut self,
+        now: Timestamp,
+        message: &'a [u8],
+        even_types: &(impl EvenTypes + ?Sized),
+    ) -> Option<Event<'a>> {
+        match self.sort(now, message, even_types) {
+            Ok(event) => event,
+            Err(reason) => {
+                self.misused(now, reason, message);
+                None
+            }
+        }
+    }
+
+    fn sort<'a>(
+        &mut self,
+        now: Timestamp,
+        message: &'a [u8],
+        even_types: &(impl EvenTypes + ?Sized),
+    ) -> Result<Option<Event<'a>>, CloseReason> {
+        let Some((kind, payload)) = kind::split(message) else {
+            return Err(CloseReason::NoMessageType { len: message.len() });
+        };
+        let too_short = |_| CloseReason::MessageTooShort(kind);
+
+        // A peer that refuses us may say why before its `init`, or instead of it.
+        match kind {
+            MessageType::WARNING => {
+                let warning = WarningMessage::decode(payload).map_err(too_short)?;
+                self.heard(now);
+                return Ok(Some(Event::Warning(warning)));
+            }
+            MessageType::ERROR => {
+                let error = ErrorMessage::decode(payload).map_err(too_short)?;
+                self.heard(now);
+                // BOLT 1, "The `error` and `warning` Messages": all channels fail, and nothing else is left of
+                // a connection. We hold no channels, so an error for a single one changes nothing.
+                if error.is_for_all_channels() {
+                    self.end(CloseReason::PeerError);
+                }
+                return Ok(Some(Event::Error(error)));
+            }
+            MessageType::INIT => return self.receive_init(now, payload).map(Some),
+            _ => {}
+        }
+
+        // BOLT 1, "The `init` Message": it comes first.
+        let Some(liveness) = self.heard(now) else {
+            return Err(CloseReason::InitNotFirst(kind));
+        };
+        match kind {
+            MessageType::PING => {
+                let ping = Ping::decode(payload).map_err(too_short)?;
+                if let Some(pong) = ping.reply() {
+                    self.outbox.put_pong(pong);
+                }
+                Ok(None)
+            }
+            MessageType::PONG => {
+                let pong = Pong::decode(payload).map_err(too_short)?;
+                let asked_by = liveness.answered(pong.byteslen);
+                Ok(asked_by.map(|asked_by| Event::Pong {
+                    total_len: pong.byteslen.saturating_add(PONG_FIELDS_LEN),
+                    asked_by,
+                }))
+            }
+            _ if kind.is_internal() => self.decline(kind, payload).map(Some),
+            _ if kind.is_odd() || even_types.allows(kind) => {
+                Ok(Some(Event::Message { kind, payload, message }))
+            }
+            _ => Err(CloseReason::UnknownEvenType(kind)),
+        }
+    }
+
+    /// Notes a sign of life. `None` while the peer's `init` is still due.
+    fn heard(&mut self, now: Timestamp) -> Option<&mut Liveness> {
+        let (State::Open(_, liveness) | State::Draining(_, liveness)) = &mut self.state else {
+            return None;
+        };
+        liveness.heard(now);
+        Some(liveness)
+    }
+
+    fn receive_init<'a>(&mut self, now: Timestamp, payload: &'a [u8]) -> Result<Event<'a>, CloseReason> {
+        if !matches!(self.state, State::AwaitInit(..)) {
+            return Err(CloseReason::InitRepeated);
+        }
+        let init = Init::decode(payload).map_err(CloseReason::InvalidInit)?;
+        // BOLT 1, "The `init` Message", and BOLT 9.
+        let features = init.combined_features();
+        if let Some(bit) = features.unknown_even() {
+            return Err(CloseReason::UnknownEvenFeature(bit));
+        }
+        if let Some(missing) = features.missing_dependency() {
+            return Err(CloseReason::MissingFeatureDependency(missing));
+        }
+        // A peer that names no chains may be on ours.
+        if init.networks.is_some_and(|networks| !networks.contains(&self.local.as_ref().chain_hash)) {
+            return Err(CloseReason::NoCommonChain);
+        }
+        let liveness = Liveness::new(now);
+        self.state = match core::mem::replace(&mut self.state, State::Closed) {
+            State::AwaitInit(link) => State::Open(link, liveness),
+            other => other,
+        };
+        Ok(Event::Open(init))
+    }
+
+    /// A message that every node knows and this one, without channels and without gossip, has no use for.
+    fn decline<'a>(&mut self, kind: MessageType, payload: &[u8]) -> Result<Event<'a>, CloseReason> {
+        if kind.minimum_payload_len().is_some_and(|least| payload.len() < least) {
+            return Err(CloseReason::MessageTooShort(kind));
+        }
+        // An `error` with the all-zero id would speak of every channel.
+        if let Some(channel_id) = channel_id_of(kind, payload).filter(|id| *id != ALL_CHANNELS) {
+            self.outbox.put_channel_reply(ChannelReply::new(kind, channel_id));
+        }
+        Ok(Event::Ignored(kind))
+    }
+}

@@ -1,0 +1,93 @@
+//! Is the peer still there? When to ping it, which pongs are due, and when to give up.
+//!
+//! Only whole messages count as a sign of life, so a peer that drips one byte a second is found out. A pong
+//! that is late behind other traffic is not held against the peer: it is clearly alive (LDK, for one, stops
+//! reading while its own send queue is long).
+
+use super::event::PingOrigin;
+use super::local::Deadlines;
+use super::time::Timestamp;
+
+/// The traffic of one open connection, as far as keepalive needs it.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    /// When the last whole message came, or, until then, when the connection opened.
+    last_heard: Timestamp,
+    /// When the newest ping was queued; meaningful while a pong is due.
+    last_ping: Timestamp,
+    /// `num_pong_bytes` of the caller's ping that has no pong yet.
+    due_to_caller: Option<u16>,
+    /// `num_pong_bytes` of the newest keepalive ping that has no pong yet.
+    due_to_keepalive: Option<u16>,
+}
+
+/// What time has made necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing yet.
+    Alive,
+    /// Nothing was heard for long: ask.
+    Ask,
+    /// It was asked and said nothing at all.
+    Dead,
+}
+
+impl Liveness {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { last_heard: now, last_ping: now, due_to_caller: None, due_to_keepalive: None }
+    }
+
+    /// A whole message came.
+    pub(super) fn heard(&mut self, now: Timestamp) {
+        self.last_heard = now;
+    }
+
+    /// Whether the caller's last ping still waits for its pong.
+    pub(super) fn caller_awaits_pong(&self) -> bool {
+        self.due_to_caller.is_some()
+    }
+
+    /// A ping was queued that the peer must answer with `num_pong_bytes` of padding.
+    pub(super) fn asked(&mut self, now: Timestamp, num_pong_bytes: u16, origin: PingOrigin) {
+        self.last_ping = now;
+        match origin {
+            PingOrigin::Caller => self.due_to_caller = Some(num_pong_bytes),
+            PingOrigin::Keepalive => self.due_to_keepalive = Some(num_pong_bytes),
+        }
+    }
+
+    /// A pong with this much padding came. `None` if it answers no ping, which BOLT 1 lets us ignore.
+    pub(super) fn answered(&mut self, byteslen: u16) -> Option<PingOrigin> {
+        if self.due_to_caller.take_if(|due| *due == byteslen).is_some() {
+            Some(PingOrigin::Caller)
+        } else if self.due_to_keepalive.take_if(|due| *due == byteslen).is_some() {
+            Some(PingOrigin::Keepalive)
+        } else {
+            None
+        }
+    }
+
+    /// When [`check`](Self::check) may next say something new.
+    pub(super) fn next_check(&self, deadlines: &Deadlines) -> Timestamp {
+        if self.is_silent_since_ping() {
+            self.last_ping.after(deadlines.pong)
+        } else {
+            self.last_heard.after(deadlines.idle_before_ping)
+        }
+    }
+
+    pub(super) fn check(&self, deadlines: &Deadlines, now: Timestamp) -> Verdict {
+        if now < self.next_check(deadlines) {
+            Verdict::Alive
+        } else if self.is_silent_since_ping() {
+            Verdict::Dead
+        } else {
+            Verdict::Ask
+        }
+    }
+
+    fn is_silent_since_ping(&self) -> bool {
+        let pong_is_due = self.due_to_caller.is_some() || self.due_to_keepalive.is_some();
+        pong_is_due && self.last_heard <= self.last_ping
+    }
+}

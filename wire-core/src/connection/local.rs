@@ -1,0 +1,82 @@
+//! Our side of every connection: who we are, what we offer, how long we wait.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::cursor::{NoRoom, Writer};
+use crate::limits::CHAIN_HASH_LEN;
+use crate::message::address::Address;
+use crate::message::features::FeatureSet;
+use crate::message::init::{Init, Networks};
+use crate::secret::StaticKey;
+
+/// Our side of every connection. One value serves all connections of a node: each holds a reference to it, an
+/// `Arc` on a host or a reference to a static on a microcontroller.
+#[derive(Debug)]
+pub struct Local {
+    /// The key that makes us the node we are.
+    pub key: StaticKey,
+    /// The feature bits of our `init` (BOLT 9). [`FeatureSet::DEFAULT`] is what peers demand of everyone.
+    pub features: FeatureSet,
+    /// The genesis block hash of our chain, in wire order; our `init` offers it as its only `networks` entry.
+    pub chain_hash: [u8; CHAIN_HASH_LEN],
+    /// How long each step may take.
+    pub deadlines: Deadlines,
+}
+
+impl AsRef<Local> for Local {
+    fn as_ref(&self) -> &Local {
+        self
+    }
+}
+
+impl Local {
+    /// Our `init` message, type included. `remote_addr` is where we see the peer.
+    pub(super) fn encode_init(
+        &self,
+        remote_addr: Option<SocketAddr>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), NoRoom> {
+        let init = Init {
+            // BOLT 1: some bits used to stand here; a peer combines both fields, so one of them will do.
+            globalfeatures: &[],
+            features: self.features.as_bytes(),
+            networks: Networks::new(&self.chain_hash),
+            remote_addr: remote_addr.map(Address::from),
+        };
+        init.encode(writer)
+    }
+}
+
+/// How long each step of a connection may take before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the first byte of transport to the end of act three. Long enough for a slow link and a busy
+    /// peer; short because nobody has shown who he is yet.
+    pub handshake: Duration,
+    /// From the end of act three to the peer's `init`. LND allows 15 s.
+    pub init: Duration,
+    /// Without a message from the peer for this long, we ping it.
+    pub idle_before_ping: Duration,
+    /// From a ping to any message of the peer; without one the connection is dead.
+    pub pong: Duration,
+    /// From the decision to close to the end, whatever is still queued. Core Lightning allows 5 s.
+    pub drain: Duration,
+}
+
+impl Deadlines {
+    /// The defaults, each with its reason on the field.
+    pub const DEFAULT: Self = Self {
+        handshake: Duration::from_secs(30),
+        init: Duration::from_secs(15),
+        idle_before_ping: Duration::from_secs(45),
+        pong: Duration::from_secs(30),
+        drain: Duration::from_secs(5),
+    };
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

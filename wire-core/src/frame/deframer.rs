@@ -1,0 +1,66 @@
+//! Frames out of bytes as they come from a stream.
+
+use super::{BodyLen, OpenError, Opener};
+use crate::limits::HEADER_LEN;
+
+/// Finds and opens the frames in a stream of bytes, however the stream is split.
+///
+/// The bytes stay in the caller's buffer. The deframer remembers only whether a header was opened whose body
+/// has not come.
+#[derive(Debug)]
+pub struct Deframer {
+    opener: Opener,
+    /// The length of the next body, once its header is consumed.
+    announced: Option<BodyLen>,
+}
+
+/// What one call of [`Deframer::next`] did.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the consumed bytes must be dropped before the next call"]
+pub struct Deframed<'a> {
+    /// How many bytes at the front are done with. They must not be handed in again. The message lies among
+    /// them, so they may be dropped only after it was handled.
+    pub consumed: usize,
+    /// The message that is complete now, decrypted, type and payload. It may be empty.
+    pub message: Option<&'a [u8]>,
+    /// How many bytes must come, beside those handed in, before another step is possible: the rest of a
+    /// header, or of a body with its tag. At most 65,551. Zero with a message: then call again.
+    pub wanted: usize,
+}
+
+impl Deframer {
+    /// For a stream that begins at a frame.
+    pub fn new(opener: Opener) -> Self {
+        Self { opener, announced: None }
+    }
+
+    /// Opens at most one frame at the front of `bytes`, which are all that was received and not consumed yet.
+    ///
+    /// A header is consumed as soon as it is whole, so a buffer need not hold header and body together. With
+    /// fewer bytes than the next step needs nothing is touched. The work is bounded by one frame; while there
+    /// are messages, call again.
+    ///
+    /// # Errors
+    /// [`OpenError::HeaderTag`] or [`OpenError::BodyTag`] for the frame at the front, when all before it was
+    /// delivered; [`OpenError::Dead`] from then on. Never [`OpenError::WrongLength`].
+    pub fn next<'a>(&mut self, bytes: &'a mut [u8]) -> Result<Deframed<'a>, OpenError> {
+        let (announced, header_len, rest) = if let Some(announced) = self.announced.take() {
+            (announced, 0, bytes)
+        } else {
+            let available = bytes.len();
+            let Some((header, rest)) = bytes.split_first_chunk_mut::<HEADER_LEN>() else {
+                return Ok(Deframed { consumed: 0, message: None, wanted: HEADER_LEN - available });
+            };
+            (self.opener.open_header(header)?, HEADER_LEN, rest)
+        };
+
+        let body_len = announced.with_tag();
+        let available = rest.len();
+        let Some((body_and_tag, _)) = rest.split_at_mut_checked(body_len) else {
+            self.announced = Some(announced);
+            return Ok(Deframed { consumed: header_len, message: None, wanted: body_len - available });
+        };
+        let message = self.opener.open_body(announced, body_and_tag)?;
+        Ok(Deframed { consumed: header_len + body_len, message: Some(message), wanted: 0 })
+    }
+}

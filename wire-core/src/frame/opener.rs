@@ -1,0 +1,88 @@
+//! The receiving direction: a header tells how long the body is, the body follows.
+
+use super::OpenError;
+use crate::{
+    cipher::CipherState,
+    limits::{HEADER_LEN, LENGTH_LEN, TAG_LEN},
+};
+
+/// Opens the messages of one direction: header, body, header, body.
+///
+/// After the first failure the opener is dead: it has wiped its keys and answers [`OpenError::Dead`] to
+/// everything.
+#[derive(Debug)]
+pub struct Opener {
+    /// `None`: dead.
+    pub(super) cipher: Option<CipherState>,
+}
+
+/// How long a body is, according to a header whose tag held. It must be spent on that body.
+///
+/// A token that is dropped instead leaves the opener waiting for a body: the next header fails its tag.
+#[must_use = "the opener waits for the body that this length announces"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct BodyLen(u16);
+
+impl BodyLen {
+    /// The length of the body without its tag, 0 to 65,535 bytes.
+    pub fn get(&self) -> usize {
+        self.0.into()
+    }
+
+    /// The length of body and tag: what must be there before the body can be opened.
+    pub fn with_tag(&self) -> usize {
+        self.get() + TAG_LEN
+    }
+}
+
+impl Opener {
+    /// A direction at its start. The handshake makes one:
+    /// [`Transport::split`](crate::noise::Transport::split).
+    pub fn new(cipher: CipherState) -> Self {
+        Self { cipher: Some(cipher) }
+    }
+
+    /// Opens a header where it lies and tells how long the body is that follows.
+    ///
+    /// # Errors
+    /// [`OpenError::HeaderTag`], and [`OpenError::Dead`] after any failure.
+    pub fn open_header(&mut self, header: &mut [u8; HEADER_LEN]) -> Result<BodyLen, OpenError> {
+        let mut length = [0; LENGTH_LEN];
+        let mut tag = [0; TAG_LEN];
+        let (length_bytes, tag_bytes) = header.split_at_mut(LENGTH_LEN);
+        length.copy_from_slice(length_bytes);
+        tag.copy_from_slice(tag_bytes);
+        self.open(&mut length, &tag, OpenError::HeaderTag)?;
+        length_bytes.copy_from_slice(&length);
+        Ok(BodyLen(u16::from_be_bytes(length)))
+    }
+
+    /// Opens a body where it lies, together with its tag, and lends it without the tag.
+    ///
+    /// # Errors
+    /// [`OpenError::BodyTag`], [`OpenError::WrongLength`] if the bytes are not [`BodyLen::with_tag`] long,
+    /// and [`OpenError::Dead`] after any failure. The length is spent in each case, so a wrong one is a
+    /// failure like the others.
+    #[expect(clippy::needless_pass_by_value, reason = "the token is spent: one header, one body")]
+    pub fn open_body<'a>(&mut self, len: BodyLen, body_and_tag: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
+        let (body, tag) = match body_and_tag.split_last_chunk_mut::<TAG_LEN>() {
+            Some((body, tag)) if body.len() == len.get() => (body, tag),
+            _ => return Err(self.die(OpenError::WrongLength)),
+        };
+        self.open(body, tag, OpenError::BodyTag)?;
+        Ok(body)
+    }
+
+    fn open(&mut self, text: &mut [u8], tag: &[u8; TAG_LEN], failure: OpenError) -> Result<(), OpenError> {
+        let cipher = self.cipher.as_mut().ok_or(OpenError::Dead)?;
+        cipher.open(text, tag).map_err(|_| self.die(failure))
+    }
+
+    /// Wipes the keys; answers with the failure if it is the first.
+    fn die(&mut self, failure: OpenError) -> OpenError {
+        match self.cipher.take() {
+            Some(_) => failure,
+            None => OpenError::Dead,
+        }
+    }
+}

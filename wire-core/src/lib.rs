@@ -1,0 +1,70 @@
+//! The Lightning peer connection as bytes in, bytes out: the Noise handshake of BOLT 8, encrypted frames, the
+//! messages of BOLT 1, and the connection that ties them together. Without `std`, without an allocator,
+//! without `unsafe`.
+//!
+//! # Layers
+//!
+//! ```text
+//!  connection   handshake -> init -> open -> draining -> closed; answers pings, decides what ends a connection
+//!   |      |
+//!   |   message    one module per thing on the wire: types, BigSize, TLV, init, features, error, ping
+//!   |      |
+//!   |   cursor     Reader and Writer: the only indexing of bytes that a stranger sent
+//!   |
+//!  frame        [length][tag][body][tag], sealed and opened in place; a deframer for bytes in any split
+//!   |
+//!  noise        acts one to three, one type per state  ->  Transport  ->  Sealer + Opener
+//!   |
+//!  cipher       one direction: key, nonce, chaining key of its own, rotation; ChaCha20-Poly1305
+//!   |
+//!  secret, node_id     bytes that wipe themselves; points of the curve
+//! ```
+//!
+//! Every layer uses only those below it. All buffers belong to the caller; messages are borrowed from them.
+//!
+//! # What this crate never does
+//!
+//! - It opens no socket, reads no clock and draws no random number: bytes, [`connection::Timestamp`]s and the
+//!   [`secret::EphemeralKey`] are arguments. The same bytes always give the same answer.
+//! - It allocates nothing, and it holds no message: state is of fixed size (one direction's cipher is 66
+//!   bytes).
+//! - It panics on nothing that a peer or a caller hands in. What is wrong comes back as a `Copy` error.
+//! - It prints no secret: keys have a redacted `Debug` and are neither `Copy` nor `Clone`.
+//! - It punishes nobody: it says what a peer did, and its user decides what follows.
+//!
+//! # Time and traces
+//!
+//! Secret keys meet only constant-time code: libsecp256k1 for the curve, ChaCha20, Poly1305 and SHA-256
+//! without tables or secret branches, `subtle` for comparisons. What does depend on time are public things:
+//! whether a tag held, whether a point was valid, how long a message is.
+//!
+//! Secrets are overwritten when they go out of scope: keys, chaining keys, ECDH results and the outputs of
+//! HKDF. What no Rust program can promise is that the compiler left no copy behind in a register or on the
+//! stack when it moved a value; the code keeps such moves few. Plaintext lies in the caller's buffers and is
+//! the caller's to wipe.
+//!
+//! # Limits
+//!
+//! | limit | value | where | at the limit |
+//! |---|---|---|---|
+//! | message, type and payload together | 65,535 bytes | [`limits::MAX_MESSAGE_LEN`] | [`frame::SealError::TooLong`]; a peer cannot express more |
+//! | frame on the wire | 65,569 bytes | [`limits::MAX_FRAME_LEN`] | a receive buffer of this size is always enough |
+//! | messages under one key | 500 | [`limits::MESSAGES_PER_KEY`] | the key is replaced |
+//! | bytes of a handshake | 50 + 50 + 66 | [`limits::ACT_ONE_LEN`] and following | shorter: wait for more; nothing else is looked at before |
+//! | frames opened per call | 1 | [`frame::Deframer::next`] | call again |
+//! | failed tags | 1 | [`frame::Opener`] | [`frame::OpenError::Dead`] from then on |
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod cipher;
+pub mod connection;
+pub mod cursor;
+pub mod frame;
+pub mod limits;
+pub mod message;
+pub mod node_id;
+pub mod noise;
+pub mod secret;
