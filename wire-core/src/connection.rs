@@ -36,6 +36,8 @@ mod tests;
 use core::net::SocketAddr;
 use core::{fmt, mem};
 
+use zeroize::Zeroize as _;
+
 pub use close::CloseReason;
 pub use event::{EvenTypes, Event, NoEvenTypes, PingOrigin, Received};
 pub use local::{Deadlines, Local};
@@ -43,12 +45,12 @@ pub use time::Timestamp;
 
 use crate::cursor::{NoRoom, Writer};
 use crate::frame::{Deframer, SealError, Sealer};
-use crate::limits::{HEADER_LEN, MAX_PING_PADDING, TAG_LEN};
+use crate::limits::{HEADER_LEN, KEY_LEN, MAX_PING_PADDING, TAG_LEN};
 use crate::message::error::{ALL_CHANNELS, WarningMessage};
 use crate::message::ping::Ping;
 use crate::node_id::NodeId;
 use crate::noise::{AwaitActOne, AwaitActThree, AwaitActTwo, Initiator, Responder};
-use crate::secret::EphemeralKey;
+use crate::secret::{EphemeralKey, Secret};
 use close::Farewell;
 use liveness::{Liveness, Verdict};
 use outbox::{Act, KEEPALIVE_PING, Outbox, Owed};
@@ -71,12 +73,11 @@ enum State {
     AwaitActTwo(AwaitActTwo),
     AwaitActOne(AwaitActOne),
     AwaitActThree(AwaitActThree),
-    AwaitInit(Link),
-    Open(Link, Liveness),
-    Draining(Link, Liveness),
-    /// A last word is owed; input is not looked at any more.
-    Closing(Sealer, Option<Farewell>),
+    /// The keys stay where they are until the end; only the stage changes.
+    Linked(Link, Stage),
     Closed,
+    /// For the moment between two states of the handshake: see [`State::take`].
+    Taken([u8; State::ROOM]),
 }
 
 /// Both directions of an encrypted connection.
@@ -84,6 +85,35 @@ struct Link {
     sealer: Sealer,
     deframer: Deframer,
 }
+
+/// How far a connection is that has its keys.
+enum Stage {
+    AwaitInit,
+    Open(Liveness),
+    Draining(Liveness),
+    /// A last word is owed; input is not looked at any more, and the key for it is gone.
+    Closing,
+}
+
+impl State {
+    /// Enough to cover all that a state of the handshake holds, wherever the compiler puts it. In bytes.
+    const ROOM: usize = size_of::<AwaitActTwo>() + size_of::<Secret<KEY_LEN>>() + align_of::<Liveness>();
+
+    /// Takes the state out and wipes the place where it lay. A plain move would leave the bytes of the ephemeral key
+    /// there for as long as the connection lives: only the next state overwrites them, and only as far as it reaches.
+    fn take(&mut self) -> Self {
+        let taken = mem::replace(self, Self::Taken([0; Self::ROOM]));
+        if let Self::Taken(room) = self {
+            // Again, in a way that no optimizer leaves out.
+            room.zeroize();
+        }
+        taken
+    }
+}
+
+// The two other states of the handshake fit too.
+const _: () = assert!(size_of::<AwaitActOne>() <= State::ROOM - align_of::<Liveness>());
+const _: () = assert!(size_of::<AwaitActThree>() <= State::ROOM - align_of::<Liveness>());
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +145,7 @@ pub enum PingSent {
 /// Why [`Connection::ping`] sent nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PingRefused {
-    /// The previous one has no answer yet.
+    /// The previous one has no answer yet, or has not even been transmitted.
     AlreadyPending,
     /// The connection is not open.
     NotOpen,
@@ -193,7 +223,7 @@ impl<L: AsRef<Local>> Connection<L> {
 
     fn new(local: L, remote_addr: Option<SocketAddr>, state: State, now: Timestamp) -> Self {
         let deadline = now.after(local.as_ref().deadlines.handshake);
-        let outbox = Outbox::default();
+        let outbox = Outbox::EMPTY;
         Self { local, remote_addr, state, deadline, outbox, their_id: None, reason: None }
     }
 }
@@ -204,17 +234,22 @@ impl<L: AsRef<Local>> Connection<L> {
     pub fn phase(&self) -> Phase {
         match &self.state {
             State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => Phase::Handshake,
-            State::AwaitInit(..) => Phase::AwaitInit,
-            State::Open(..) => Phase::Open,
-            State::Draining(..) => Phase::Draining,
-            State::Closing(..) => Phase::Closing,
-            State::Closed => Phase::Closed,
+            State::Linked(_, Stage::AwaitInit) => Phase::AwaitInit,
+            State::Linked(_, Stage::Open(..)) => Phase::Open,
+            State::Linked(_, Stage::Draining(..)) => Phase::Draining,
+            State::Linked(_, Stage::Closing) => Phase::Closing,
+            State::Closed | State::Taken(..) => Phase::Closed,
         }
     }
 
     /// Why it closes or closed; `None` while it does neither.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.reason
+    }
+
+    /// The text of the warning with which we part from the peer, while it waits to be transmitted.
+    pub fn last_word(&self) -> Option<&str> {
+        self.outbox.last_word()
     }
 
     /// The peer: known from the start to the one who dials, and after act three to the other.
@@ -225,23 +260,21 @@ impl<L: AsRef<Local>> Connection<L> {
     /// Whether input may be looked at. It may not while answers to earlier input wait to be transmitted in
     /// such a number that there is no room for more, nor after the end.
     pub fn wants_read(&self) -> bool {
-        !matches!(self.state, State::Closed) && self.outbox.has_room()
+        self.phase() != Phase::Closed && self.outbox.has_room()
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) has something.
     pub fn has_transmit(&self) -> bool {
-        match &self.state {
-            State::Closed => false,
-            State::Closing(_, farewell) => farewell.is_some() || !self.outbox.is_empty(),
-            _ => !self.outbox.is_empty(),
-        }
+        !self.outbox.is_empty()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` after the end.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Closed => None,
-            State::Open(_, liveness) => Some(liveness.next_check(&self.local.as_ref().deadlines)),
+            State::Closed | State::Taken(..) => None,
+            State::Linked(_, Stage::Open(liveness)) => {
+                Some(liveness.next_check(&self.local.as_ref().deadlines))
+            }
             _ => Some(self.deadline),
         }
     }
@@ -260,15 +293,14 @@ impl<L: AsRef<Local>> Connection<L> {
         input: &'a mut [u8],
         even_types: &(impl EvenTypes + ?Sized),
     ) -> Received<'a> {
-        if matches!(self.state, State::Closing(..) | State::Closed) {
+        if matches!(self.phase(), Phase::Closing | Phase::Closed) {
             // Bytes behind the end are thrown away, so that the driver can let the peer read our last word.
             return Received { consumed: input.len(), event: None, wanted: 1 };
         }
         if !self.outbox.has_room() {
             return Received { consumed: 0, event: None, wanted: 0 };
         }
-        let (State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _)) = &mut self.state
-        else {
+        let State::Linked(link, _) = &mut self.state else {
             return self.receive_act(now, input);
         };
         match link.deframer.next(input) {
@@ -294,7 +326,7 @@ impl<L: AsRef<Local>> Connection<L> {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let reason = match &mut self.state {
-            State::Open(_, liveness) => {
+            State::Linked(_, Stage::Open(liveness)) => {
                 match liveness.check(&self.local.as_ref().deadlines, now) {
                     Verdict::Alive => {}
                     Verdict::Ask => {
@@ -308,9 +340,11 @@ impl<L: AsRef<Local>> Connection<L> {
             State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => {
                 CloseReason::HandshakeTimeout
             }
-            State::AwaitInit(..) => CloseReason::InitTimeout,
+            State::Linked(_, Stage::AwaitInit) => CloseReason::InitTimeout,
             // They have their reason already.
-            State::Draining(..) | State::Closing(..) | State::Closed => CloseReason::LocalDisconnect,
+            State::Linked(_, Stage::Draining(..) | Stage::Closing) | State::Closed | State::Taken(..) => {
+                CloseReason::LocalDisconnect
+            }
         };
         if now >= self.deadline {
             self.end(reason);
@@ -322,10 +356,10 @@ impl<L: AsRef<Local>> Connection<L> {
     /// # Errors
     /// One ping at a time, only on an open connection, and never longer than a message.
     pub fn ping(&mut self, now: Timestamp, ping: Ping) -> Result<PingSent, PingRefused> {
-        let State::Open(_, liveness) = &mut self.state else {
+        let State::Linked(_, Stage::Open(liveness)) = &mut self.state else {
             return Err(PingRefused::NotOpen);
         };
-        if liveness.caller_awaits_pong() {
+        if liveness.caller_awaits_pong() || self.outbox.owes_ping() {
             return Err(PingRefused::AlreadyPending);
         }
         if ping.byteslen > MAX_PING_PADDING {
@@ -343,25 +377,23 @@ impl<L: AsRef<Local>> Connection<L> {
     /// sealed, until the driver calls [`finish`](Self::finish) or the drain deadline passes. Before that
     /// phase there is nothing to drain, and the connection ends at once.
     pub fn drain(&mut self, now: Timestamp, reason: CloseReason) {
-        match mem::replace(&mut self.state, State::Closed) {
-            State::Open(link, liveness) => {
-                self.state = State::Draining(link, liveness);
+        match &mut self.state {
+            State::Linked(_, stage @ Stage::Open(..)) => {
+                if let Stage::Open(liveness) = stage {
+                    *stage = Stage::Draining(*liveness);
+                }
                 self.reason = Some(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
             }
-            ending @ (State::Draining(..) | State::Closing(..) | State::Closed) => self.state = ending,
-            State::AwaitActOne(..)
-            | State::AwaitActTwo(..)
-            | State::AwaitActThree(..)
-            | State::AwaitInit(..) => {
-                self.end(reason);
-            }
+            State::Linked(_, Stage::Draining(..) | Stage::Closing) => {}
+            _ => self.end(reason),
         }
     }
 
-    /// Tells the peer `text` in a warning and closes. Before the handshake is done there is nobody to tell.
-    pub fn close_with_warning(&mut self, now: Timestamp, reason: CloseReason, text: &str) {
-        self.begin_closing(now, reason, Some(Farewell::saying(&text)));
+    /// Tells the peer the reason in a warning, if it is one to be told, and closes. Before the handshake is done
+    /// there is nobody to tell.
+    pub fn close_with_warning(&mut self, now: Timestamp, reason: CloseReason) {
+        self.begin_closing(now, reason, reason.farewell(&[]));
     }
 
     /// Closes now: all that had to be written has been, or nobody waits for it any more.
@@ -379,23 +411,25 @@ impl<L: AsRef<Local>> Connection<L> {
         self.begin_closing(now, reason, reason.farewell(offending));
     }
 
-    fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Option<Farewell>) {
-        match mem::replace(&mut self.state, State::Closed) {
-            State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _) => {
+    fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Farewell) {
+        match &mut self.state {
+            State::Linked(_, Stage::Closing) => {}
+            State::Linked(link, stage) => {
+                link.deframer.kill();
+                *stage = Stage::Closing;
                 self.outbox.keep_only_init();
+                self.outbox.put_last_word(farewell);
                 self.reason.get_or_insert(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
-                self.state = State::Closing(link.sealer, farewell);
             }
-            ending @ (State::Closing(..) | State::Closed) => self.state = ending,
-            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => self.end(reason),
+            _ => self.end(reason),
         }
     }
 
     /// The end. The first reason is the one that stays.
     fn end(&mut self, reason: CloseReason) {
         self.reason.get_or_insert(reason);
-        self.outbox = Outbox::default();
+        self.outbox.clear();
         self.state = State::Closed;
     }
 }
@@ -419,21 +453,10 @@ impl<L: AsRef<Local>> Connection<L> {
     }
 
     fn transmit_message(&mut self, room: &mut [u8]) -> Option<Result<usize, NoRoom>> {
-        let (sealer, last_word) = match &mut self.state {
-            State::AwaitInit(link) | State::Open(link, _) | State::Draining(link, _) => {
-                (&mut link.sealer, None)
-            }
-            State::Closing(sealer, last_word) => (sealer, Some(last_word)),
-            State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) | State::Closed => {
-                return None;
-            }
-        };
-        let owed = match self.outbox.take() {
-            Some(owed) => owed,
-            None => Owed::LastWord(last_word?.take()?),
-        };
+        let State::Linked(link, _) = &mut self.state else { return None };
+        let owed = self.outbox.take()?;
         let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
-        Some(seal_message(sealer, room, |writer| match &owed {
+        Some(seal_message(&mut link.sealer, room, |writer| match &owed {
             Owed::Init => local.encode_init(remote_addr, writer),
             Owed::Pong(pong) => pong.encode(writer),
             Owed::ChannelReply(reply) => reply.encode(writer),
@@ -450,7 +473,7 @@ impl<L: AsRef<Local>> Connection<L> {
     /// # Errors
     /// The frame is left as it was, and no nonce is spent.
     pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), SealRefused> {
-        let (State::Open(link, _) | State::Draining(link, _)) = &mut self.state else {
+        let State::Linked(link, Stage::Open(..) | Stage::Draining(..)) = &mut self.state else {
             return Err(SealRefused::NotOpen);
         };
         if self.outbox.owes_init() {

@@ -52,9 +52,6 @@ pub const MESSAGES_PER_KEY: u16 = NONCES_PER_KEY / 2;
 /// The type that opens every message, big endian, in bytes. BOLT 1, "Lightning Message Format".
 pub const MESSAGE_TYPE_LEN: usize = 2;
 
-/// The longest payload: a message without its type, in bytes.
-pub const MAX_PAYLOAD_LEN: usize = MAX_MESSAGE_LEN - MESSAGE_TYPE_LEN;
-
 /// A ping that asks for this many pong bytes or more asks for no pong at all. BOLT 1, "The `ping` and `pong`
 /// Messages".
 pub const NO_PONG_BYTES: u16 = 65_532;

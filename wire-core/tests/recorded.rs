@@ -1,8 +1,10 @@
-//! Replays a BOLT 8 conversation that was recorded between two ends of pyln-proto, an implementation that shares no code with ours.
+//! Replays a BOLT 8 conversation that was recorded between two ends of pyln-proto, an implementation that
+//! shares no code with ours.
 //!
-//! BOLT 8's own vectors follow one direction through one rotation. A chaining key shared by both directions passes those and fails with every real
-//! peer, at the second rotation. Here both directions go through five rotations each. The recording holds a running hash of all frames; once our
-//! frames have that hash they ARE pyln-proto's, so that opening them at the other end shows that we can read what it writes, too.
+//! BOLT 8's own vectors follow one direction through one rotation. A chaining key shared by both directions
+//! passes those and fails with every real peer, at the second rotation. Here both directions go through four
+//! rotations each. The recording holds a running hash of all frames; once our frames have that hash they ARE
+//! pyln-proto's, so that opening them at the other end shows that we can read what it writes, too.
 
 #![expect(clippy::expect_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -67,7 +69,7 @@ fn our_initiator_and_responder_say_what_pyln_proto_said() {
 }
 
 #[test]
-fn both_directions_are_pyln_protos_through_five_rotations() {
+fn both_directions_are_pyln_protos_through_four_rotations() {
     let recording = recording();
     let [initiator, responder] = shake_hands(&recording);
     let [from_initiator, from_responder] = &recording.directions;

@@ -4,18 +4,18 @@
 
 use core::fmt::{self, Write as _};
 
-use heapless::String;
-
 use crate::frame::OpenError;
 use crate::message::features::{FeatureBit, MissingDependency};
 use crate::message::init::InitError;
 use crate::message::kind::MessageType;
 use crate::noise::HandshakeError;
 
-/// Why a connection closed or is closing.
+/// Why a connection closed or is closing. The first reason stays, whatever happens on the way out.
+///
+/// Every reason wants a decision of whoever drives connections (log it how, dial again when), so the list is
+/// open to a `match` without a wildcard, and a new reason is a breaking change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub enum CloseReason {
     /// The peer's act did not hold.
     Handshake(HandshakeError),
@@ -54,6 +54,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The driver's transmit buffer is too small for a frame that the protocol demands.
     NoRoomToTransmit,
+    /// We have as many peers as we want.
+    TooManyPeers,
     /// Our user asked for it.
     LocalDisconnect,
     /// A newer connection of the same peer took this one's place.
@@ -88,6 +90,7 @@ impl fmt::Display for CloseReason {
             Self::PeerError => f.write_str("the peer sent an error for the connection"),
             Self::PeerClosed => f.write_str("the peer closed the connection"),
             Self::NoRoomToTransmit => f.write_str("the peer demands a reply longer than the transmit buffer"),
+            Self::TooManyPeers => f.write_str("too many peers are connected"),
             Self::LocalDisconnect => f.write_str("disconnected by request"),
             Self::Replaced => f.write_str("replaced by a newer connection of the same peer"),
             Self::Shutdown => f.write_str("the node is shutting down"),
@@ -100,23 +103,22 @@ impl fmt::Display for CloseReason {
 impl core::error::Error for CloseReason {}
 
 impl CloseReason {
-    /// What the peer is told before we hang up, or `None` if it is told nothing: it would not hear it, or it
+    /// What the peer is told before we hang up, or nothing: it would not hear it, or it
     /// did nothing wrong. `offending` is the message that caused it, empty if none did.
-    pub(super) fn farewell(self, offending: &[u8]) -> Option<Farewell> {
+    pub(super) fn farewell(self, offending: &[u8]) -> Farewell {
         match self {
             // Core Lightning's words, which its tests and those of its plugins wait for.
-            Self::UnknownEvenType(_) => Some(Farewell::quoting("unknown even msg", offending)),
-            Self::MessageTooShort(MessageType::PING) => Some(Farewell::quoting("ping", offending)),
-            Self::MessageTooShort(kind) => {
-                Some(Farewell::quoting(kind.name().unwrap_or("message"), offending))
-            }
+            Self::UnknownEvenType(_) => Farewell::quoting("unknown even msg", offending),
+            Self::MessageTooShort(MessageType::PING) => Farewell::quoting("ping", offending),
+            Self::MessageTooShort(kind) => Farewell::quoting(kind.name().unwrap_or("message"), offending),
             Self::NoMessageType { .. }
             | Self::InitNotFirst(_)
             | Self::InitRepeated
             | Self::InvalidInit(_)
             | Self::UnknownEvenFeature(_)
             | Self::MissingFeatureDependency(_)
-            | Self::NoCommonChain => Some(Farewell::saying(&self)),
+            | Self::NoCommonChain
+            | Self::TooManyPeers => Farewell::saying(&self),
             Self::Handshake(_)
             | Self::HandshakeTimeout
             | Self::InitTimeout
@@ -129,7 +131,7 @@ impl CloseReason {
             | Self::Replaced
             | Self::Shutdown
             | Self::WriteStalled
-            | Self::Transport => None,
+            | Self::Transport => Farewell::NONE,
         }
     }
 }
@@ -141,16 +143,23 @@ const MOST_QUOTED: usize = 64;
 /// Room for the longest farewell: its words, two hex digits per quoted byte, and the mark of a cut.
 pub(super) const MOST_FAREWELL_LEN: usize = 192;
 
-/// The text of our last warning on a connection.
+/// The text of our last warning on a connection. Its room is initialized, since what a compiler moves around in
+/// uninitialized room may be the remains of a key.
 #[derive(Debug)]
-pub(super) struct Farewell(String<MOST_FAREWELL_LEN>);
+pub(super) struct Farewell {
+    text: [u8; MOST_FAREWELL_LEN],
+    len: usize,
+}
 
 impl Farewell {
-    /// `text`, cut where the room ends.
+    /// Nothing to say.
+    pub(super) const NONE: Self = Self { text: [0; MOST_FAREWELL_LEN], len: 0 };
+
+    /// `text`, cut between two characters where the room ends.
     pub(super) fn saying(text: &dyn fmt::Display) -> Self {
-        let mut farewell = Self(String::new());
-        // A text that does not fit is cut, which the writer below reports as an error.
-        let _ = write!(Cut(&mut farewell.0), "{text}");
+        let mut farewell = Self::NONE;
+        // A text that does not fit is cut, which is reported as an error.
+        let _ = write!(farewell, "{text}");
         farewell
     }
 
@@ -158,8 +167,29 @@ impl Farewell {
         Self::saying(&Quote { what, message })
     }
 
+    pub(super) fn is_none(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        // Written whole character by whole character, so it is always valid.
+        core::str::from_utf8(self.text.get(..self.len).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// Writes until the room ends, then stops with an error.
+impl fmt::Write for Farewell {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        let mut encoded = [0; char::MAX_LEN_UTF8];
+        let encoded = c.encode_utf8(&mut encoded).as_bytes();
+        let end = self.len + encoded.len();
+        self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(encoded);
+        self.len = end;
+        Ok(())
     }
 }
 
@@ -177,18 +207,6 @@ impl fmt::Display for Quote<'_> {
         }
         if self.message.len() > MOST_QUOTED {
             f.write_str("...")?;
-        }
-        Ok(())
-    }
-}
-
-/// Writes until the room ends, then stops with an error.
-struct Cut<'a>(&'a mut String<MOST_FAREWELL_LEN>);
-
-impl fmt::Write for Cut<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            self.0.push(c).map_err(|_| fmt::Error)?;
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ pub struct Received<'a> {
     pub consumed: usize,
     /// What the driver should know of, if anything.
     pub event: Option<Event<'a>>,
-    /// How many bytes more, at least, the next step needs; 0 if another call may go on with what is there.
+    /// How many bytes more, at least, the next step needs; 0 if another call may go on with what is there, or if
+    /// [`wants_read`](super::Connection::wants_read) is false now.
     pub wanted: usize,
 }
 

@@ -1,11 +1,9 @@
 //! The phase [`Phase::Handshake`](super::Phase::Handshake): acts come in, acts go out.
 
-use core::mem;
-
 use super::event::{Event, Received};
 use super::outbox::Act;
 use super::time::Timestamp;
-use super::{CloseReason, Connection, Link, Local, State};
+use super::{CloseReason, Connection, Link, Local, Stage, State};
 use crate::frame::Deframer;
 use crate::limits::{ACT_ONE_LEN, ACT_THREE_LEN, ACT_TWO_LEN, HANDSHAKE_VERSION};
 use crate::node_id::NodeId;
@@ -14,7 +12,7 @@ use crate::noise::{HandshakeError, Transport};
 impl<L: AsRef<Local>> Connection<L> {
     /// Takes one act from the front of `input` if it is all there.
     pub(super) fn receive_act<'a>(&mut self, now: Timestamp, input: &[u8]) -> Received<'a> {
-        match mem::replace(&mut self.state, State::Closed) {
+        match self.state.take() {
             State::AwaitActOne(awaiting) => match whole_act(input, HandshakeError::ActOneBadVersion) {
                 Ok(act) => match awaiting.act_one(&self.local.as_ref().key, act) {
                     Ok((reply, awaiting)) => {
@@ -73,7 +71,7 @@ impl<L: AsRef<Local>> Connection<L> {
         self.their_id = their_id;
         self.deadline = now.after(self.local.as_ref().deadlines.init);
         self.outbox.put_init();
-        self.state = State::AwaitInit(Link { sealer, deframer: Deframer::new(opener) });
+        self.state = State::Linked(Link { sealer, deframer: Deframer::new(opener) }, Stage::AwaitInit);
         Received { consumed, event: their_id.map(Event::Authenticated), wanted: 0 }
     }
 }

@@ -1,10 +1,29 @@
 //! What a decrypted message means: handled here, handed to the driver, ignored, or the end.
+//!
+//! | what came | what is done | why |
+//! |---|---|---|
+//! | fewer than 2 bytes | warning, close | no type, so no rule of BOLT 1 lets us ignore it |
+//! | `warning`, `error` | event, also before `init`; `error` for all channels closes | a peer may refuse us instead of its `init` |
+//! | anything else before `init` | warning, close | BOLT 1: `init` comes first |
+//! | `init` again | warning, close | features are settled once |
+//! | `ping` | pong, unless it asks for none | BOLT 1; at most [`MOST_PONGS`](super::outbox::MOST_PONGS) wait, then reading pauses |
+//! | `pong` | event if a ping asked for it, else ignored | BOLT 1 lets us close; a late answer is no attack |
+//! | a known message shorter than its fields | warning, close | BOLT 1, "Lightning Message Format" |
+//! | a message about a channel | `error` for that channel | BOLT 1, types 32 to 255 of an unknown channel |
+//! | `channel_reestablish` | `warning` for that channel | an `error` would make the peer close it by force |
+//! | gossip, onion messages | ignored | no use for them |
+//! | unknown odd, peer storage, allowed even | event | the driver's |
+//! | any other even | warning, close | BOLT 1: it's OK to be odd |
+//!
+//! A known message is measured by its type's least length and, where it is decoded here, by its own length fields. Those
+//! of channel messages and gossip are not decoded, so a wrong length inside them is not noticed. Peer storage is handed
+//! on as it came.
 
 use super::event::{EvenTypes, Event};
 use super::liveness::Liveness;
 use super::outbox::ChannelReply;
 use super::time::Timestamp;
-use super::{CloseReason, Connection, Local, State};
+use super::{CloseReason, Connection, Local, Stage, State};
 use crate::message::channel::channel_id_of;
 use crate::message::error::{ALL_CHANNELS, ErrorMessage, WarningMessage};
 use crate::message::init::Init;
@@ -93,7 +112,7 @@ impl<L: AsRef<Local>> Connection<L> {
 
     /// Notes a sign of life. `None` while the peer's `init` is still due.
     fn heard(&mut self, now: Timestamp) -> Option<&mut Liveness> {
-        let (State::Open(_, liveness) | State::Draining(_, liveness)) = &mut self.state else {
+        let State::Linked(_, Stage::Open(liveness) | Stage::Draining(liveness)) = &mut self.state else {
             return None;
         };
         liveness.heard(now);
@@ -101,9 +120,9 @@ impl<L: AsRef<Local>> Connection<L> {
     }
 
     fn receive_init<'a>(&mut self, now: Timestamp, payload: &'a [u8]) -> Result<Event<'a>, CloseReason> {
-        if !matches!(self.state, State::AwaitInit(..)) {
+        let State::Linked(_, stage @ Stage::AwaitInit) = &mut self.state else {
             return Err(CloseReason::InitRepeated);
-        }
+        };
         let init = Init::decode(payload).map_err(CloseReason::InvalidInit)?;
         // BOLT 1, "The `init` Message", and BOLT 9.
         let features = init.combined_features();
@@ -117,11 +136,7 @@ impl<L: AsRef<Local>> Connection<L> {
         if init.networks.is_some_and(|networks| !networks.contains(&self.local.as_ref().chain_hash)) {
             return Err(CloseReason::NoCommonChain);
         }
-        let liveness = Liveness::new(now);
-        self.state = match core::mem::replace(&mut self.state, State::Closed) {
-            State::AwaitInit(link) => State::Open(link, liveness),
-            other => other,
-        };
+        *stage = Stage::Open(Liveness::new(now));
         Ok(Event::Open(init))
     }
 

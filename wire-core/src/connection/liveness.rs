@@ -9,12 +9,13 @@ use super::local::Deadlines;
 use super::time::Timestamp;
 
 /// The traffic of one open connection, as far as keepalive needs it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Liveness {
     /// When the last whole message came, or, until then, when the connection opened.
     last_heard: Timestamp,
-    /// When the newest ping was queued; meaningful while a pong is due.
-    last_ping: Timestamp,
+    /// When the oldest ping was queued to which the peer has said nothing at all, be it a pong or something else;
+    /// `None` if it has. What counts is the order of pings and messages, not the times that the clock showed.
+    silent_since: Option<Timestamp>,
     /// `num_pong_bytes` of the caller's ping that has no pong yet.
     due_to_caller: Option<u16>,
     /// `num_pong_bytes` of the newest keepalive ping that has no pong yet.
@@ -34,12 +35,13 @@ pub(super) enum Verdict {
 
 impl Liveness {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { last_heard: now, last_ping: now, due_to_caller: None, due_to_keepalive: None }
+        Self { last_heard: now, silent_since: None, due_to_caller: None, due_to_keepalive: None }
     }
 
     /// A whole message came.
     pub(super) fn heard(&mut self, now: Timestamp) {
         self.last_heard = now;
+        self.silent_since = None;
     }
 
     /// Whether the caller's last ping still waits for its pong.
@@ -49,7 +51,7 @@ impl Liveness {
 
     /// A ping was queued that the peer must answer with `num_pong_bytes` of padding.
     pub(super) fn asked(&mut self, now: Timestamp, num_pong_bytes: u16, origin: PingOrigin) {
-        self.last_ping = now;
+        self.silent_since.get_or_insert(now);
         match origin {
             PingOrigin::Caller => self.due_to_caller = Some(num_pong_bytes),
             PingOrigin::Keepalive => self.due_to_keepalive = Some(num_pong_bytes),
@@ -69,25 +71,19 @@ impl Liveness {
 
     /// When [`check`](Self::check) may next say something new.
     pub(super) fn next_check(&self, deadlines: &Deadlines) -> Timestamp {
-        if self.is_silent_since_ping() {
-            self.last_ping.after(deadlines.pong)
-        } else {
-            self.last_heard.after(deadlines.idle_before_ping)
+        match self.silent_since {
+            Some(ping) => ping.after(deadlines.pong),
+            None => self.last_heard.after(deadlines.idle_before_ping),
         }
     }
 
     pub(super) fn check(&self, deadlines: &Deadlines, now: Timestamp) -> Verdict {
         if now < self.next_check(deadlines) {
             Verdict::Alive
-        } else if self.is_silent_since_ping() {
+        } else if self.silent_since.is_some() {
             Verdict::Dead
         } else {
             Verdict::Ask
         }
-    }
-
-    fn is_silent_since_ping(&self) -> bool {
-        let pong_is_due = self.due_to_caller.is_some() || self.due_to_keepalive.is_some();
-        pong_is_due && self.last_heard <= self.last_ping
     }
 }

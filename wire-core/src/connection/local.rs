@@ -1,6 +1,6 @@
 //! Our side of every connection: who we are, what we offer, how long we wait.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::cursor::{NoRoom, Writer};
@@ -31,7 +31,8 @@ impl AsRef<Local> for Local {
 }
 
 impl Local {
-    /// Our `init` message, type included. `remote_addr` is where we see the peer.
+    /// Our `init` message, type included. `remote_addr` is where we see the peer; it is left out if it is
+    /// no address of the Internet.
     pub(super) fn encode_init(
         &self,
         remote_addr: Option<SocketAddr>,
@@ -42,10 +43,36 @@ impl Local {
             globalfeatures: &[],
             features: self.features.as_bytes(),
             networks: Networks::new(&self.chain_hash),
-            remote_addr: remote_addr.map(Address::from),
+            remote_addr: remote_addr.map(canonical).filter(may_be_told).map(Address::from),
         };
         init.encode(writer)
     }
+}
+
+/// An IPv4 address that a socket for both families shows as an IPv6 address is an IPv4 address on the wire.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// BOLT 1, "The `init` Message": no private address is told, as it helps nobody and shows how our network is built.
+/// Loopback is told, as Core Lightning does: whoever comes from there is on this machine.
+fn may_be_told(address: &SocketAddr) -> bool {
+    let is_public = match address.ip() {
+        IpAddr::V4(ip) => {
+            // RFC 6598: the addresses between a provider and its customers, 100.64.0.0/10.
+            let is_shared = matches!(ip.octets(), [100, 64..128, ..]);
+            !(ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast()
+                || ip.is_multicast()
+                || is_shared)
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast())
+        }
+    };
+    is_public && address.port() != 0
 }
 
 /// How long each step of a connection may take before it is given up.

@@ -4,6 +4,8 @@
 //! the room, and then no more of its input is looked at until there is room again: its own demand slows it
 //! down, and memory does not grow.
 
+use core::mem;
+
 use heapless::Deque;
 
 use crate::cursor::{NoRoom, Writer};
@@ -15,10 +17,10 @@ use crate::message::ping::{Ping, Pong};
 use super::close::Farewell;
 
 /// Pongs that may wait to be written, in messages.
-const MOST_PONGS: usize = 8;
+pub(super) const MOST_PONGS: usize = 8;
 
 /// What is owed and not yet transmitted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
     act: Option<Act>,
     init: bool,
@@ -27,6 +29,8 @@ pub(super) struct Outbox {
     /// The caller's ping.
     ping: Option<Ping>,
     keepalive: bool,
+    /// The warning with which we part.
+    last_word: Farewell,
 }
 
 /// A handshake act, which goes out as it is.
@@ -87,6 +91,16 @@ pub(super) enum Owed {
 pub(super) const KEEPALIVE_PING: Ping = Ping { num_pong_bytes: 1, byteslen: 0 };
 
 impl Outbox {
+    pub(super) const EMPTY: Self = Self {
+        act: None,
+        init: false,
+        pongs: Deque::new(),
+        channel_reply: None,
+        ping: None,
+        keepalive: false,
+        last_word: Farewell::NONE,
+    };
+
     pub(super) fn put_act(&mut self, act: Act) {
         self.act = Some(act);
     }
@@ -112,8 +126,20 @@ impl Outbox {
         self.keepalive = true;
     }
 
+    pub(super) fn put_last_word(&mut self, farewell: Farewell) {
+        self.last_word = farewell;
+    }
+
+    pub(super) fn last_word(&self) -> Option<&str> {
+        (!self.last_word.is_none()).then_some(self.last_word.as_str())
+    }
+
     pub(super) fn owes_init(&self) -> bool {
         self.init
+    }
+
+    pub(super) fn owes_ping(&self) -> bool {
+        self.ping.is_some()
     }
 
     /// Whether every kind of answer still has room.
@@ -128,25 +154,45 @@ impl Outbox {
             && self.channel_reply.is_none()
             && self.ping.is_none()
             && !self.keepalive
+            && self.last_word.is_none()
     }
 
     pub(super) fn take_act(&mut self) -> Option<Act> {
         self.act.take()
     }
 
-    /// Takes the next message that is owed: `init` before everything (BOLT 1), then answers, then our pings.
+    /// Takes the next message that is owed: `init` before everything (BOLT 1), then answers, then our pings, then the
+    /// last word.
     pub(super) fn take(&mut self) -> Option<Owed> {
-        if core::mem::take(&mut self.init) {
+        if mem::take(&mut self.init) {
             return Some(Owed::Init);
         }
         (self.pongs.pop_front().map(Owed::Pong))
             .or_else(|| self.channel_reply.take().map(Owed::ChannelReply))
             .or_else(|| self.ping.take().map(Owed::Ping))
-            .or_else(|| core::mem::take(&mut self.keepalive).then_some(Owed::Ping(KEEPALIVE_PING)))
+            .or_else(|| mem::take(&mut self.keepalive).then_some(Owed::Ping(KEEPALIVE_PING)))
+            .or_else(|| {
+                Some(mem::replace(&mut self.last_word, Farewell::NONE))
+                    .filter(|it| !it.is_none())
+                    .map(Owed::LastWord)
+            })
     }
 
-    /// Forgets all answers and pings but not `init`, without which the peer understands no last word.
+    /// Forgets all answers and pings, but neither act nor `init`, without which the peer understands no last word.
+    ///
+    /// Field by field: a new outbox moved in here would bring along what lay on the stack where it was made.
     pub(super) fn keep_only_init(&mut self) {
-        *self = Self { act: self.act, init: self.init, ..Self::default() };
+        self.pongs.clear();
+        self.channel_reply = None;
+        self.ping = None;
+        self.keepalive = false;
+        self.last_word = Farewell::NONE;
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.act = None;
+        self.init = false;
+        self.keep_only_init();
     }
 }

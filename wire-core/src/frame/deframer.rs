@@ -34,6 +34,11 @@ impl Deframer {
         Self { opener, announced: None }
     }
 
+    /// Wipes the keys: nothing more will be opened.
+    pub(crate) fn kill(&mut self) {
+        self.opener.kill();
+    }
+
     /// Opens at most one frame at the front of `bytes`, which are all that was received and not consumed yet.
     ///
     /// A header is consumed as soon as it is whole, so a buffer need not hold header and body together. With

@@ -80,9 +80,13 @@ impl Opener {
 
     /// Wipes the keys; answers with the failure if it is the first.
     fn die(&mut self, failure: OpenError) -> OpenError {
-        match self.cipher.take() {
-            Some(_) => failure,
-            None => OpenError::Dead,
-        }
+        let was_alive = self.cipher.is_some();
+        self.kill();
+        if was_alive { failure } else { OpenError::Dead }
+    }
+
+    /// Wipes the keys where they lie; to take them out would leave their bytes behind.
+    pub(crate) fn kill(&mut self) {
+        self.cipher = None;
     }
 }

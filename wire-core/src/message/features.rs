@@ -1,9 +1,10 @@
 //! Feature bits (BOLT 9): what a node can do (odd bit) or insists on (even bit).
 //!
 //! [`Feature`] is BOLT 9's table, [`Features`] the bits that a peer sent, borrowed from its message, and [`FeatureSet`]
-//! the bits that we send. A bit is named by its place, counted from the lowest bit of the last byte, in a field of any length. Two rules close a
-//! connection (BOLT 1, `init`): an even bit that nobody knows, and a known feature without the ones it builds on. This
-//! module finds such bits; what is done about them is decided by [`connection`](crate::connection).
+//! the bits that we send. A bit is named by its place, counted from the lowest bit of the last byte, in a field of any
+//! length. Two rules close a connection (BOLT 1, `init`): an even bit that nobody knows, and a known feature without the
+//! ones it builds on. This module finds such bits; what is done about them is decided by
+//! [`connection`](crate::connection).
 
 use core::fmt;
 

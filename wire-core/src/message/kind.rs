@@ -92,6 +92,11 @@ impl MessageType {
     /// those of variable length. A known message that is shorter closes the connection (BOLT 1, message format).
     /// `None` for unknown types, which may have any length.
     ///
+    /// Fields that joined a message later do not count, since nodes that leave them out are still about and a node
+    /// without channels does not need them: the secret and the point of `channel_reestablish`
+    /// (`option_data_loss_protect`), `htlc_maximum_msat` of `channel_update` (`option_channel_htlc_max`), and the
+    /// transaction id of `splice_locked` (Core Lightning's first splices).
+    ///
     /// A message can reach this length and still be too short for what its own length fields say; only decoding it
     /// tells.
     pub const fn minimum_payload_len(self) -> Option<usize> {
@@ -146,7 +151,7 @@ impl MessageType {
             72 => ("WIRE_TX_INIT_RBF", 40),
             73 => ("WIRE_TX_ACK_RBF", 32),
             74 => ("WIRE_TX_ABORT", 34),
-            77 => ("WIRE_SPLICE_LOCKED", 64),
+            77 => ("WIRE_SPLICE_LOCKED", 32),
             80 => ("WIRE_SPLICE_INIT", 81),
             81 => ("WIRE_SPLICE_ACK", 73),
             127 => ("WIRE_START_BATCH", 34),
@@ -157,11 +162,11 @@ impl MessageType {
             133 => ("WIRE_REVOKE_AND_ACK", 97),
             134 => ("WIRE_UPDATE_FEE", 36),
             135 => ("WIRE_UPDATE_FAIL_MALFORMED_HTLC", 74),
-            136 => ("WIRE_CHANNEL_REESTABLISH", 113),
+            136 => ("WIRE_CHANNEL_REESTABLISH", 48),
             137 => ("WIRE_UPDATE_BLOCKHEIGHT", 36),
             256 => ("WIRE_CHANNEL_ANNOUNCEMENT", 430),
             257 => ("WIRE_NODE_ANNOUNCEMENT", 140),
-            258 => ("WIRE_CHANNEL_UPDATE", 136),
+            258 => ("WIRE_CHANNEL_UPDATE", 128),
             259 => ("WIRE_ANNOUNCEMENT_SIGNATURES", 168),
             261 => ("WIRE_QUERY_SHORT_CHANNEL_IDS", 34),
             262 => ("WIRE_REPLY_SHORT_CHANNEL_IDS_END", 33),

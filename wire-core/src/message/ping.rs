@@ -14,7 +14,8 @@ use crate::{
 pub struct Ping {
     /// How many bytes of padding the `pong` shall have; from [`NO_PONG_BYTES`] on, none shall come.
     pub num_pong_bytes: u16,
-    /// Length of the padding of this message, in bytes; at most [`MAX_PING_PADDING`](crate::limits::MAX_PING_PADDING) fit into a message.
+    /// Length of the padding of this message, in bytes; at most
+    /// [`MAX_PING_PADDING`](crate::limits::MAX_PING_PADDING) fit into a message.
     pub byteslen: u16,
 }
 

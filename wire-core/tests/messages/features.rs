@@ -112,6 +112,8 @@ fn a_set_has_room_for_the_bits_it_names() {
     }
     for bit in [FeatureSet::LEN * 8, usize::MAX].map(FeatureBit::new) {
         assert_eq!(FeatureSet::EMPTY.with(bit), Err(BitTooHigh { bit }));
+        let said = BitTooHigh { bit }.to_string();
+        assert!(said.ends_with("the highest that can be offered is 767"), "{said}");
     }
 }
 

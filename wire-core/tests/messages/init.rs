@@ -4,7 +4,7 @@ use crate::vectors::{hex, load};
 use wire_core::{
     cursor::{NoRoom, Truncated, Writer},
     message::{
-        address::{Address, AddressError},
+        address::{self, Address, AddressError},
         features::{Feature, FeatureBit, FeatureSet, MissingDependency},
         init::{Init, InitError, Networks},
         kind::{self, MessageType},
@@ -150,6 +150,18 @@ fn a_bad_hint_about_our_address_is_no_reason_to_close() {
         let payload = [&[0, 0, 0, 0, 3, u8::try_from(bytes.len()).unwrap()], bytes.as_slice()].concat();
         assert_eq!(Init::decode(&payload).unwrap().remote_addr, None, "{descriptor}");
     }
+}
+
+#[test]
+fn the_longest_address_has_room() {
+    let longest = Address::Dns { hostname: &[b'a'; 255], port: 9735 };
+    let mut room = [0; address::MAX_LEN];
+    let mut writer = Writer::new(&mut room);
+    longest.encode(&mut writer).unwrap();
+    assert_eq!(writer.written(), address::MAX_LEN);
+    assert_eq!(Address::decode(writer.into_written()), Ok(longest));
+    let init = Init { globalfeatures: &[], features: &[], networks: None, remote_addr: Some(longest) };
+    assert_eq!(init.encode(&mut Writer::new(&mut [0; 300])), Ok(()));
 }
 
 #[test]
