@@ -1,0 +1,115 @@
+//! Starting a node.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wire_core::connection::Local;
+
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::even_types::AllowedEvenTypes;
+use crate::events::Hub;
+use crate::node::Shared;
+use crate::peer::accept::accept_all;
+use crate::peer::dial::Attempts;
+use crate::registry::Registry;
+use crate::{FeatureSet, Identity, Limits, Network, Node};
+
+/// What a node is to be. Made by [`Node::builder`].
+#[derive(Debug, Default)]
+pub struct NodeBuilder {
+    identity: Option<Identity>,
+    network: Network,
+    listen: Vec<SocketAddr>,
+    limits: Limits,
+}
+
+impl NodeBuilder {
+    /// Who the node is. Required.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> NodeBuilder {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The bitcoin network whose peers are welcome; [`Network::Bitcoin`] unless said otherwise.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> NodeBuilder {
+        self.network = network;
+        self
+    }
+
+    /// Adds an address to listen on; port 0 lets the system choose. Without any the node only connects outwards.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> NodeBuilder {
+        self.listen.push(address);
+        self
+    }
+
+    /// Replaces the default limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> NodeBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// Binds the listeners and starts the node on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] when the identity is missing or an address cannot be bound.
+    pub async fn start(self) -> Result<Node, StartError> {
+        let identity = self.identity.ok_or(StartError::NoIdentity)?;
+        let limits = self.limits;
+        let mut listeners = Vec::with_capacity(self.listen.len());
+        let mut listening = Vec::with_capacity(self.listen.len());
+        for address in self.listen {
+            let failed = |error| StartError::Listen { address, error };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            listening.push(listener.local_addr().map_err(failed)?);
+            listeners.push(listener);
+        }
+        let local = Local {
+            key: identity.into_key(),
+            features: FeatureSet::DEFAULT,
+            chain_hash: self.network.chain_hash(),
+            deadlines: limits.deadlines(),
+        };
+        let shared = Arc::new(Shared {
+            registry: Registry::new(local.key.node_id(), limits.peers),
+            local: Arc::new(local),
+            network: self.network,
+            limits,
+            listening,
+            clock: Clock::start(),
+            connections: Connections::new(limits.pending()),
+            attempts: Attempts::new(limits.pending_outbound),
+            hub: Hub::new(limits.backlog()),
+            even_types: AllowedEvenTypes::none(),
+            stop: watch::Sender::new(false),
+        });
+        for listener in listeners {
+            tokio::spawn(accept_all(Arc::clone(&shared), listener));
+        }
+        Ok(Node::new(shared))
+    }
+}
+
+/// A node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The builder was not told who the node is.
+    #[error("the node has no identity: call NodeBuilder::identity")]
+    NoIdentity,
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address as it was given.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+}

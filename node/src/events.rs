@@ -1,0 +1,127 @@
+//! What a node tells its owner: peers that come and go, messages, warnings.
+//!
+//! Every subscription has its own backlog, bounded in events and in bytes. What does not fit is counted and told as a
+//! gap in its place ([`Delivery::Gap`]). Publishing never waits, so no subscriber slows a peer down.
+//!
+//! A message's payload is copied once, when the first subscription wants it; further ones share the copy. Without
+//! subscriptions nothing is copied and nothing is locked.
+
+mod backlog;
+mod filter;
+mod hub;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+pub(crate) use self::backlog::BacklogLimits;
+pub use self::filter::EventFilter;
+pub use self::hub::Subscription;
+pub(crate) use self::hub::{Feed, Hub, IncomingMessage};
+
+use crate::{CloseReason, ConnectError, Direction, MessageType, NodeId, PeerInfo};
+
+/// Something that happened at the node.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is connected: handshake done and `init` exchanged. For one peer, this and [`Event::Disconnected`] take turns;
+    /// its messages come between them.
+    Connected(PeerInfo),
+    /// A peer that was connected is not any more.
+    Disconnected {
+        /// The peer.
+        id: NodeId,
+        /// Why. What to do about it: [`crate::policy::Treatment::of`].
+        reason: CloseReason,
+        /// Messages that had been accepted for this peer and did not go out, in their order.
+        unsent: Arc<[UnsentMessage]>,
+    },
+    /// An attempt to connect failed.
+    ConnectFailed {
+        /// Who was to be reached.
+        id: NodeId,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: ConnectError,
+    },
+    /// A peer sent a message that the protocol itself has no use for.
+    CustomMessage {
+        /// Running number of the messages that passed this subscription's filter, from 1. Those in a gap count, so
+        /// the number after a gap shows how many are missing.
+        number: u64,
+        /// Who sent it.
+        peer: NodeId,
+        /// Its type.
+        kind: MessageType,
+        /// What follows the type.
+        payload: Bytes,
+        /// When it was read from the socket.
+        received: SystemTime,
+    },
+    /// A warning or an error was received or sent (BOLT 1).
+    Warning {
+        /// The other side.
+        id: NodeId,
+        /// `In`: the peer sent it; `Out`: we did.
+        direction: Direction,
+        /// Its text, everything but printable ASCII escaped.
+        text: String,
+    },
+}
+
+impl Event {
+    /// Whom it is about.
+    pub fn peer(&self) -> &NodeId {
+        match self {
+            Event::Connected(info) => &info.id,
+            Event::Disconnected { id, .. } | Event::ConnectFailed { id, .. } | Event::Warning { id, .. } => {
+                id
+            }
+            Event::CustomMessage { peer, .. } => peer,
+        }
+    }
+
+    /// What it counts against [`crate::Limits::backlog_bytes`].
+    fn weight(&self) -> usize {
+        match self {
+            Event::CustomMessage { payload, .. } => payload.len(),
+            Event::Warning { text, .. } => text.len(),
+            Event::Connected(info) => info.features.len(),
+            // Thousands of messages without a payload weigh something too.
+            Event::Disconnected { unsent, .. } => (unsent.iter())
+                .map(|message| size_of::<UnsentMessage>() + message.payload.as_ref().map_or(0, Bytes::len))
+                .sum(),
+            Event::ConnectFailed { .. } => 0,
+        }
+    }
+}
+
+/// A message that was accepted for sending and did not go out: no part of it, or not all of it, was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsentMessage {
+    /// Its type.
+    pub kind: MessageType,
+    /// Its length in bytes, type included.
+    pub message_len: usize,
+    /// What follows the type. `None` for the few messages that had been encrypted already, in place, when the connection
+    /// ended ([`crate::Limits::frames_per_write`] at most).
+    pub payload: Option<Bytes>,
+}
+
+/// What [`Subscription::next`] hands out.
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    /// An event.
+    Event(Event),
+    /// Here this many events are missing: the subscriber was too slow and its backlog was full.
+    Gap {
+        /// How many.
+        missed: u64,
+    },
+}

@@ -1,0 +1,75 @@
+//! Which events a subscription gets.
+
+use crate::{Event, MessageType, NodeId};
+
+/// Which events a subscription gets. Starts from [`EventFilter::all`], [`EventFilter::messages`] or
+/// [`EventFilter::connections`] and is narrowed from there.
+#[derive(Debug, Clone)]
+pub struct EventFilter {
+    scope: Scope,
+    /// Sorted, for searching.
+    types: Option<Vec<MessageType>>,
+    /// Sorted, for searching.
+    peers: Option<Vec<NodeId>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Messages,
+    Connections,
+}
+
+impl EventFilter {
+    /// Everything.
+    pub fn all() -> EventFilter {
+        EventFilter { scope: Scope::All, types: None, peers: None }
+    }
+
+    /// Only custom messages.
+    pub fn messages() -> EventFilter {
+        EventFilter { scope: Scope::Messages, ..EventFilter::all() }
+    }
+
+    /// Everything but custom messages: who comes and goes, warnings.
+    pub fn connections() -> EventFilter {
+        EventFilter { scope: Scope::Connections, ..EventFilter::all() }
+    }
+
+    /// Of the custom messages only those of these types.
+    #[must_use]
+    pub fn of_types(mut self, types: impl IntoIterator<Item = MessageType>) -> EventFilter {
+        self.types = Some(sorted(types));
+        self
+    }
+
+    /// Only what concerns these peers.
+    #[must_use]
+    pub fn from_peers(mut self, peers: impl IntoIterator<Item = NodeId>) -> EventFilter {
+        self.peers = Some(sorted(peers));
+        self
+    }
+
+    pub(super) fn wants_message(&self, peer: &NodeId, kind: MessageType) -> bool {
+        self.scope != Scope::Connections && self.concerns(peer) && has(self.types.as_deref(), &kind)
+    }
+
+    pub(super) fn wants_event(&self, event: &Event) -> bool {
+        self.scope != Scope::Messages && self.concerns(event.peer())
+    }
+
+    fn concerns(&self, peer: &NodeId) -> bool {
+        has(self.peers.as_deref(), peer)
+    }
+}
+
+fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.into_iter().collect();
+    items.sort_unstable();
+    items
+}
+
+/// No list means everything.
+fn has<T: Ord>(list: Option<&[T]>, item: &T) -> bool {
+    list.is_none_or(|list| list.binary_search(item).is_ok())
+}

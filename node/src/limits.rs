@@ -1,0 +1,135 @@
+//! Every limit of this crate, once: unit, reason, and what happens when it is reached.
+//!
+//! The numbers of the protocol itself (frame sizes and the like) stand in `wire_core::limits`.
+
+use core::time::Duration;
+
+use wire_core::connection::Deadlines;
+
+use crate::connections::PendingLimits;
+use crate::events::BacklogLimits;
+use crate::send_queue::QueueLimits;
+
+/// How long a closed connection is kept half open so that the peer can read our last bytes. A peer that is well closes its
+/// side at once; the others are not worth more. Afterwards the socket is closed whatever it holds.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// Most bytes of a peer's feature bits that are kept, the lowest 8,192 bits: sixteen times the highest that BOLT 9 has
+/// assigned or its drafts speak of. Beyond that a peer could make each of its connections hold 64 KiB for good; those
+/// bits are checked as all others, but not shown.
+pub(crate) const PEER_FEATURES_LEN: usize = 1024;
+
+/// How long a stranger may take before it is closed for the sake of another one, when there are as many as allowed. Until
+/// then the others wait in the listener's queue. A few round trips to the other side of the world through Tor; and with
+/// [`Limits::pending_inbound`] it bounds how many strangers a flood makes us look at in a second.
+pub(crate) const STRANGER_SPARED: Duration = Duration::from_secs(2);
+
+/// How long the listener rests after the system refused to accept (no descriptors, no memory); doubled each time it
+/// refuses again, up to [`ACCEPT_REST_MAX`]. Without it a full table of descriptors means a busy loop.
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// See [`ACCEPT_REST`].
+pub(crate) const ACCEPT_REST_MAX: Duration = Duration::from_secs(2);
+
+/// What one node may use and how long it waits. All limits hold from the start of the node; none can be changed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Peers with a complete connection. Each holds a socket and a few KiB. At the limit a newcomer, incoming or
+    /// outgoing, is told with a warning and closed; a peer that merely reconnects is not a newcomer.
+    pub peers: usize,
+    /// Incoming connections that have not exchanged `init` yet. They cost us two scalar multiplications each before we
+    /// know who they are. At the limit no more are accepted until one is done or the OLDEST has taken two seconds, which
+    /// is then closed: an honest peer needs a few round trips, so whoever has been at it longest is the likeliest to
+    /// hold the slot on purpose.
+    pub pending_inbound: usize,
+    /// The same per IP address (per /64 for IPv6), so that one host cannot push out everybody else. At the limit the
+    /// oldest of that address is closed at once. Does not hold for loopback, where proxies and tests come from.
+    pub pending_inbound_per_ip: usize,
+    /// Outgoing attempts that run at the same time. At the limit the next attempt waits for its turn, within
+    /// [`Limits::connect_timeout`].
+    pub pending_outbound: usize,
+    /// From the start of an outgoing attempt until TCP has connected. Then the attempt fails.
+    pub connect_timeout: Duration,
+    /// From the TCP connection until the handshake's last act. Then the connection closes.
+    pub handshake_timeout: Duration,
+    /// From the handshake until the peer's `init` is in. Then the connection closes.
+    pub init_timeout: Duration,
+    /// Silence from a peer after which we ping it.
+    pub idle_before_ping: Duration,
+    /// From our ping until the pong. Then the peer is gone and the connection closes.
+    pub pong_timeout: Duration,
+    /// How long a closing connection may still write what had been queued. What is left then is reported as unsent.
+    pub drain: Duration,
+    /// How long a write may make no progress at all while something waits to be written. Then the connection closes:
+    /// a peer that does not read holds our memory.
+    pub write_stall: Duration,
+    /// Messages that wait to be sent to one peer. At the limit sending answers `Full`. A connection that takes the place of
+    /// an older one may inherit as many again; what is beyond that is reported as unsent.
+    pub send_queue_messages: usize,
+    /// Bytes that wait to be sent to one peer, counted as frames (34 more than type and payload). At the limit sending
+    /// answers `Full`; under 65,569 the longest messages cannot be sent at all. For what is inherited as for messages.
+    pub send_queue_bytes: usize,
+    /// Events that wait in one subscription. At the limit new events are not stored but counted, and the subscriber is
+    /// told the count as a gap in the place where they are missing. Peers are never slowed.
+    pub backlog_events: usize,
+    /// Bytes of message payloads and texts that wait in one subscription. At the limit: as for `backlog_events`.
+    pub backlog_bytes: usize,
+    /// Frames that one peer may have handled before the other peers of its thread get their turn.
+    pub frames_per_turn: usize,
+    /// Queued messages that are encrypted for one vectored write; values over 64 count as that. When a connection breaks,
+    /// at most so many are reported as unsent without their payload.
+    pub frames_per_write: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            peers: 10_000,
+            pending_inbound: 1_024,
+            pending_inbound_per_ip: 256,
+            pending_outbound: 64,
+            // As long as Core Lightning waits for a connection.
+            connect_timeout: Duration::from_mins(1),
+            // LND allows 5 seconds per act; three acts.
+            handshake_timeout: Duration::from_secs(15),
+            // LND waits as long for `init`.
+            init_timeout: Duration::from_secs(15),
+            // Below the minute or more after which other nodes take us for dead; far above one per second.
+            idle_before_ping: Duration::from_secs(45),
+            pong_timeout: Duration::from_secs(45),
+            // Core Lightning drains as long.
+            drain: Duration::from_secs(5),
+            write_stall: Duration::from_secs(30),
+            send_queue_messages: 4_096,
+            send_queue_bytes: 4 * 1024 * 1024,
+            backlog_events: 16_384,
+            backlog_bytes: 16 * 1024 * 1024,
+            frames_per_turn: 256,
+            frames_per_write: 64,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn queue(&self) -> QueueLimits {
+        QueueLimits { messages: self.send_queue_messages, bytes: self.send_queue_bytes }
+    }
+
+    pub(crate) fn backlog(&self) -> BacklogLimits {
+        BacklogLimits { events: self.backlog_events, bytes: self.backlog_bytes }
+    }
+
+    pub(crate) fn pending(&self) -> PendingLimits {
+        PendingLimits { inbound: self.pending_inbound, inbound_per_ip: self.pending_inbound_per_ip }
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        Deadlines {
+            handshake: self.handshake_timeout,
+            init: self.init_timeout,
+            idle_before_ping: self.idle_before_ping,
+            pong: self.pong_timeout,
+            drain: self.drain,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The handle to a running node: what a program calls, and what the node's tasks share.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use wire_core::connection::{CloseReason, Local};
+use wire_core::message::ping::Ping;
+
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::even_types::AllowedEvenTypes;
+use crate::events::Hub;
+use crate::peer::dial::{self, Attempts};
+use crate::registry::Registry;
+use crate::{
+    ConnectError, DisconnectError, EvenTypesGuard, EventFilter, FeatureSet, Limits, MessageType, Network,
+    NodeBuilder, NodeId, PeerInfo, PingError, SendError, Subscription,
+};
+
+/// A running node. Cheap to clone; when the last handle is dropped the node stops, as by [`Node::shutdown`] but without
+/// anybody waiting for it.
+#[derive(Clone)]
+pub struct Node {
+    owner: Arc<Owner>,
+}
+
+/// Held by handles only, never by tasks: its end is the end of the node.
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+/// What all tasks of a node share.
+pub(crate) struct Shared {
+    pub(crate) local: Arc<Local>,
+    pub(crate) network: Network,
+    pub(crate) limits: Limits,
+    pub(crate) listening: Vec<SocketAddr>,
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) attempts: Attempts,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) even_types: Arc<AllowedEvenTypes>,
+    /// True from the moment the node is to stop.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Starts to describe a node.
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>) -> Node {
+        Node { owner: Arc::new(Owner { shared }) }
+    }
+
+    /// The node's id: its public key.
+    pub fn id(&self) -> NodeId {
+        self.shared().id()
+    }
+
+    /// The network it belongs to.
+    pub fn network(&self) -> Network {
+        self.shared().network
+    }
+
+    /// The addresses it listens on, with real ports, in the order they were given to the builder.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.shared().listening
+    }
+
+    /// The feature bits that our `init` offers (BOLT 9).
+    pub fn features(&self) -> FeatureSet {
+        self.shared().local.features
+    }
+
+    /// The limits it was started with.
+    pub fn limits(&self) -> &Limits {
+        &self.shared().limits
+    }
+
+    /// Connects to a peer and waits until `init` has been exchanged. When it is connected already, that connection's
+    /// information is the answer. Calls for the same id at the same time share one attempt, and a call that is dropped
+    /// does not end it.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says how far the attempt came and why it failed.
+    pub async fn connect(&self, id: NodeId, address: SocketAddr) -> Result<PeerInfo, ConnectError> {
+        dial::connect(self.shared(), id, address).await
+    }
+
+    /// Sends what is queued for the peer (for at most [`Limits::drain`]), closes the connection and returns when it is
+    /// gone. What could not be sent in time is in the event that tells of the end.
+    ///
+    /// # Errors
+    /// [`DisconnectError::NotConnected`].
+    pub async fn disconnect(&self, id: &NodeId) -> Result<(), DisconnectError> {
+        let peer = self.shared().registry.get(id).ok_or(DisconnectError::NotConnected)?;
+        peer.close(CloseReason::LocalDisconnect);
+        peer.gone().await;
+        Ok(())
+    }
+
+    /// Queues a message of the caller's own type. Returns at once: the peer's task sends it. Messages to one peer keep
+    /// the order in which the calls returned.
+    ///
+    /// No lock is taken, and nothing is allocated but the queue's own room for the message.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued then. The type is looked at first, then the peer, then the length.
+    pub fn send_custom_message(
+        &self,
+        id: &NodeId,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        if kind.is_internal() {
+            return Err(SendError::InternalType(kind));
+        }
+        self.shared()
+            .registry
+            .with(id, |peer| peer.send(kind, payload))
+            .unwrap_or(Err(SendError::NotConnected))
+    }
+
+    /// Pings the peer with `len` bytes of padding and asks for `pongbytes` in the answer. From 65532 on the peer does
+    /// not answer (BOLT 1) and the reply is immediate, with a `totlen` of 0.
+    ///
+    /// # Errors
+    /// [`PingError`]. A ping that is not answered ends with the connection, which does not outlive
+    /// [`Limits::pong_timeout`] unless the peer sends other things.
+    pub async fn ping(&self, id: &NodeId, len: u16, pongbytes: u16) -> Result<PingReply, PingError> {
+        let peer = self.shared().registry.get(id).ok_or(PingError::NotConnected)?;
+        peer.ping(Ping { num_pong_bytes: pongbytes, byteslen: len }).await
+    }
+
+    /// All connected peers, in no particular order.
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        self.shared().registry.all().iter().map(|peer| peer.info()).collect()
+    }
+
+    /// One connected peer.
+    pub fn peer(&self, id: &NodeId) -> Option<PeerInfo> {
+        self.shared().registry.get(id).map(|peer| peer.info())
+    }
+
+    /// How many peers are connected.
+    pub fn peer_count(&self) -> usize {
+        self.shared().registry.len()
+    }
+
+    /// Accepts these even types from peers for as long as the guard lives (BOLT 1: an even type that nobody here
+    /// understands closes the connection). Guards add up. Odd types are always accepted, and types that the protocol
+    /// itself uses are never affected.
+    pub fn allow_even_types(&self, types: impl IntoIterator<Item = MessageType>) -> EvenTypesGuard {
+        self.shared().even_types.allow(types)
+    }
+
+    /// Opens a stream of what happens from now on.
+    pub fn subscribe(&self, filter: EventFilter) -> Subscription {
+        self.shared().hub.subscribe(filter)
+    }
+
+    /// Stops listening and dialling, sends what is queued (for at most [`Limits::drain`]), closes every connection and
+    /// returns when all of them are gone. Then subscriptions end. Further calls wait for the same end.
+    pub async fn shutdown(&self) {
+        self.shared().stop();
+        // Listeners and attempts hold a receiver for as long as they run.
+        self.shared().stop.closed().await;
+        self.shared().connections.all_gone().await;
+        self.shared().hub.close();
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.owner.shared
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id())
+            .field("network", &self.network())
+            .field("listening", &self.listening())
+            .field("peers", &self.peer_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn id(&self) -> NodeId {
+        self.local.key.node_id()
+    }
+
+    /// Tells every task that the node ends. May be called often; the first time counts.
+    fn stop(&self) {
+        if !self.stop.send_replace(true) {
+            self.connections.close(CloseReason::Shutdown);
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits until the node is to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + use<> {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // An error would mean that the sender is gone, and with it the node.
+            let _ = stop.wait_for(|stopping| *stopping).await;
+        }
+    }
+}
+
+/// What came back for a ping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PingReply {
+    /// Length of the whole pong message in bytes, type included; 0 when no pong was asked for.
+    pub totlen: u16,
+}

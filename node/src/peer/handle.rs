@@ -1,0 +1,177 @@
+//! A connected peer as everybody but its own task sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use wire_core::connection::CloseReason;
+use wire_core::message::ping::Ping;
+
+use super::mailbox::Mailbox;
+use super::{Direction, PeerInfo, Traffic};
+use crate::send_queue::{QueueError, SendQueue, Shared};
+use crate::{MessageType, NodeId, PingError, PingReply, SendError};
+
+/// Shared between the registry, callers and the peer's task.
+#[derive(Debug)]
+pub(crate) struct PeerHandle {
+    pub(crate) id: NodeId,
+    /// Number of the connection; no two connections of a node have the same.
+    pub(crate) serial: u64,
+    pub(crate) direction: Direction,
+    pub(crate) address: SocketAddr,
+    pub(crate) features: Bytes,
+    pub(crate) seen_as: Option<SocketAddr>,
+    pub(crate) since: SystemTime,
+    /// As `since`, on the clock that never jumps.
+    pub(crate) opened: Instant,
+    pub(crate) queue: Shared<SendQueue>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) counters: Counters,
+    /// Set when the connection is to close: no new messages are taken, while those that were taken still go out.
+    closing: AtomicBool,
+    /// Closed when the connection is gone; nobody ever gets a permit.
+    gone: Semaphore,
+}
+
+/// What is needed to make a handle.
+pub(super) struct Particulars {
+    pub(super) id: NodeId,
+    pub(super) serial: u64,
+    pub(super) direction: Direction,
+    pub(super) address: SocketAddr,
+    pub(super) features: Bytes,
+    pub(super) seen_as: Option<SocketAddr>,
+}
+
+impl PeerHandle {
+    pub(super) fn new(peer: Particulars, queue: Shared<SendQueue>, mailbox: Arc<Mailbox>) -> PeerHandle {
+        let Particulars { id, serial, direction, address, features, seen_as } = peer;
+        PeerHandle {
+            id,
+            serial,
+            direction,
+            address,
+            features,
+            seen_as,
+            since: SystemTime::now(),
+            opened: Instant::now(),
+            queue,
+            mailbox,
+            counters: Counters::default(),
+            closing: AtomicBool::new(false),
+            gone: Semaphore::const_new(0),
+        }
+    }
+
+    pub(crate) fn info(&self) -> PeerInfo {
+        PeerInfo {
+            id: self.id,
+            direction: self.direction,
+            address: self.address,
+            features: self.features.clone(),
+            seen_as: self.seen_as,
+            connected_since: self.since,
+            traffic: self.counters.snapshot(&self.queue),
+        }
+    }
+
+    /// Queues a message: no lock, and no allocation but the queue's own.
+    pub(crate) fn send(&self, kind: MessageType, payload: &[u8]) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closing);
+        }
+        self.queue.push(kind, payload).map_err(|error| match error {
+            QueueError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes } => {
+                SendError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes }
+            }
+            QueueError::TooLong { len, limit } => SendError::TooLong { len, limit },
+            // A message with a type is never too short.
+            QueueError::Closed | QueueError::TooShort { .. } => SendError::Closing,
+        })
+    }
+
+    pub(crate) async fn ping(&self, ping: Ping) -> Result<PingReply, PingError> {
+        let (answer, reply) = oneshot::channel();
+        self.mailbox.ping(ping, answer)?;
+        // The task drops the sender when it ends.
+        reply.await.unwrap_or(Err(PingError::Disconnected))
+    }
+
+    /// Takes no more messages, sends what is queued, closes.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.refuse_messages();
+        self.mailbox.drain(reason);
+    }
+
+    /// Takes no more messages, so that draining comes to an end.
+    pub(super) fn refuse_messages(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Waits until the connection is gone: its socket is closed, its last event is published.
+    pub(crate) async fn gone(&self) {
+        // An error, always: the semaphore has no permits and is closed at the end.
+        let _ = self.gone.acquire().await;
+    }
+
+    pub(super) fn set_gone(&self) {
+        self.refuse_messages();
+        self.gone.close();
+    }
+}
+
+/// Written by the peer's task alone, read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    messages_in: AtomicU64,
+    bytes_in: AtomicU64,
+    messages_out: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+impl Counters {
+    /// Adds what the task has counted since the last time. One writer, so loads and stores do.
+    pub(super) fn add(&self, counted: &mut Counted) {
+        let Counted { messages_in, bytes_in, messages_out, bytes_out } = std::mem::take(counted);
+        let pairs = [
+            (&self.messages_in, messages_in),
+            (&self.bytes_in, bytes_in),
+            (&self.messages_out, messages_out),
+            (&self.bytes_out, bytes_out),
+        ];
+        for (counter, more) in pairs {
+            if more > 0 {
+                counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn snapshot(&self, queue: &SendQueue) -> Traffic {
+        Traffic {
+            messages_in: self.messages_in.load(Ordering::Relaxed),
+            bytes_in: self.bytes_in.load(Ordering::Relaxed),
+            messages_out: self.messages_out.load(Ordering::Relaxed),
+            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+            queued_messages: queue.queued_messages(),
+            queued_bytes: queue.queued_bytes(),
+        }
+    }
+}
+
+/// Counted by a task since it last told [`Counters`].
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) messages_in: u64,
+    pub(super) bytes_in: u64,
+    pub(super) messages_out: u64,
+    pub(super) bytes_out: u64,
+}

@@ -1,0 +1,152 @@
+//! The moment after `init`: a connection becomes its peer's, or finds that there is no place for it.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::sleep_until;
+use wire_core::connection::CloseReason;
+use wire_core::message::address::Address;
+use wire_core::message::init::Init;
+
+use super::open::Open;
+use super::session::Session;
+use crate::events::Event;
+use crate::limits::PEER_FEATURES_LEN;
+use crate::peer::handle::{Particulars, PeerHandle};
+use crate::registry::{Admission, SIMULTANEOUS};
+use crate::send_queue::{Consumer, Unsent, send_queue};
+use crate::{ConnectError, Limits, PeerInfo};
+
+/// What the peer's `init` says of it.
+pub(super) struct Introduction {
+    features: Bytes,
+    seen_as: Option<SocketAddr>,
+}
+
+impl From<&Init<'_>> for Introduction {
+    fn from(init: &Init<'_>) -> Introduction {
+        let seen_as = match init.remote_addr {
+            Some(Address::Ipv4 { address, port }) => Some(SocketAddr::from((address, port))),
+            Some(Address::Ipv6 { address, port }) => Some(SocketAddr::from((address, port))),
+            _ => None,
+        };
+        let features: Vec<u8> = init.combined_features().bytes().collect();
+        Introduction { features: Bytes::copy_from_slice(lowest(&features)), seen_as }
+    }
+}
+
+impl Session {
+    /// Enters the connection in the registry, takes over from an older one of the same peer, and tells everyone.
+    ///
+    /// Waits for nobody but a task of this node that has been asked to end, or for at most [`SIMULTANEOUS`].
+    pub(super) async fn arrive(&mut self, introduction: Introduction) {
+        let Some(id) = self.connection.their_id() else { return };
+        let Introduction { features, seen_as } = introduction;
+        let (producers, queue) = send_queue(self.shared.limits.queue());
+        let (serial, mailbox) = (self.place.serial, Arc::clone(&self.place.mailbox));
+        let (direction, address) = (self.origin.direction, self.origin.address);
+        let particulars = Particulars { id, serial, direction, address, features, seen_as };
+        let handle = Arc::new(PeerHandle::new(particulars, producers, mailbox));
+
+        let older = loop {
+            match self.shared.registry.admit(&handle) {
+                Admission::First => break None,
+                Admission::Replaces(older) => break Some(older),
+                Admission::Yields(other) => {
+                    tracing::debug!(peer = %id, "both sides connected at once: keeping the other connection");
+                    // The peer is connected, whatever becomes of this connection.
+                    self.tell_outcome(|| Ok(other.info()));
+                    if !self.outlives(&other, &handle).await {
+                        self.connection.abort(CloseReason::Replaced);
+                        return;
+                    }
+                }
+                Admission::Full => {
+                    let limit = self.shared.limits.peers;
+                    tracing::warn!(peer = %id, "turned away: {limit} peers are connected, which is the limit");
+                    self.tell_outcome(|| Err(ConnectError::TooManyPeers { limit }));
+                    let now = self.shared.clock.now();
+                    self.connection.close_with_warning(now, CloseReason::TooManyPeers);
+                    return;
+                }
+            }
+        };
+        // From here on its end will be told and its registry entry removed, whatever happens to this task.
+        let open = self.open.insert(Open::new(Arc::clone(&self.shared), Arc::clone(&handle), queue));
+        if let Some(older) = older {
+            tracing::debug!(peer = %id, "a newer connection takes the place of the one from {}", older.address);
+            let (heir, inheritance) = oneshot::channel();
+            older.mailbox.hand_over(heir);
+            // The older task answers within its turn. If it is over already, it has reported what it had.
+            let unsent = inheritance.await.unwrap_or_default();
+            open.inherited = Some(inherit(&self.shared.limits, &unsent));
+        }
+        self.place.settle();
+        tracing::debug!(peer = %id, "Handed peer, entering loop");
+        if let Some(seen_as) = seen_as {
+            tracing::debug!(peer = %id, "Peer says it sees our address as: {seen_as}");
+        }
+        let info = handle.info();
+        open.is_announced = true;
+        self.shared.hub.publish(&Event::Connected(info.clone()));
+        self.tell_outcome(|| Ok(info));
+    }
+
+    /// Whether `other`, to which this connection gives way, ends within a moment: the peer has kept this one.
+    async fn outlives(&self, other: &PeerHandle, this: &PeerHandle) -> bool {
+        tokio::select! {
+            biased;
+            // Whatever is asked of a connection that is not a peer's yet, its end is the answer.
+            () = poll_fn(|context| self.place.mailbox.poll_filled(context)) => false,
+            () = other.gone() => true,
+            () = sleep_until(this.opened + SIMULTANEOUS) => false,
+        }
+    }
+
+    /// Tells the one who wanted this connection, if anybody did and was not told yet.
+    pub(super) fn tell_outcome(&mut self, outcome: impl FnOnce() -> Result<PeerInfo, ConnectError>) {
+        if let Some(waiting) = self.origin.outcome.take() {
+            // Whoever asked may have gone; the connection stays all the same.
+            let _ = waiting.send(outcome());
+        }
+    }
+}
+
+/// What the older connection had not begun to send goes out first, in its order. It has handed over no more than fits.
+fn inherit(limits: &Limits, unsent: &[Unsent]) -> Consumer {
+    let (producer, consumer) = send_queue(limits.queue());
+    for message in unsent {
+        if let Some(payload) = message.payload()
+            && let Err(error) = producer.push(message.kind(), payload)
+        {
+            tracing::error!("message of type {} lost between two connections: {error}", message.kind().get());
+        }
+    }
+    consumer
+}
+
+/// The lowest [`PEER_FEATURES_LEN`] bytes of a big-endian bit field, without leading zeros.
+fn lowest(features: &[u8]) -> &[u8] {
+    let known = features.get(features.len().saturating_sub(PEER_FEATURES_LEN)..).unwrap_or_default();
+    let start = known.iter().position(|byte| *byte != 0).unwrap_or(known.len());
+    known.get(start..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_makes_us_keep_no_more_than_the_lowest_feature_bits() {
+        assert_eq!(lowest(&[]), []);
+        assert_eq!(lowest(&[2, 0, 1]), [2, 0, 1]);
+        let mut long = vec![0; 65_000];
+        (long[0], long[64_998]) = (2, 8);
+        assert_eq!(lowest(&long), [8, 0]);
+        long.fill(2);
+        assert_eq!(lowest(&long).len(), PEER_FEATURES_LEN);
+    }
+}

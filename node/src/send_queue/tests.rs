@@ -1,0 +1,247 @@
+//! The queue beside an oracle, one thread and many.
+//!
+//! The oracle test compares every answer with a model that is nothing but a list. The stress tests run real threads; set
+//! `ODDWIRE_STRESS_MESSAGES` for a longer run than the default.
+
+mod oracle;
+mod stress;
+
+use std::io::IoSlice;
+use std::pin::pin;
+use std::sync::Arc as StdArc;
+use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::*;
+
+const LOOSE: QueueLimits = QueueLimits { messages: 100, bytes: 1 << 20 };
+const KIND: MessageType = MessageType::new(40_001);
+
+/// Stands for sealing in these tests: afterwards no byte is what it was.
+#[expect(clippy::unnecessary_wraps, reason = "the shape that `seal_each` asks for")]
+fn scramble(frame: &mut [u8]) -> Result<(), ()> {
+    for byte in frame {
+        *byte ^= 0xa5;
+    }
+    Ok(())
+}
+
+/// What the slices of a run hold, one after another.
+fn unwritten(run: &Run<'_>) -> Vec<u8> {
+    let mut slices = [IoSlice::new(&[]); 64];
+    let filled = run.as_slices(&mut slices);
+    slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+}
+
+#[test]
+fn a_frame_has_room_around_its_message() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    queue.push(KIND, b"payload").unwrap();
+    let mut reservation = queue.reserve(9).unwrap();
+    reservation.message_mut().copy_from_slice(b"\x9c\x41payload");
+    reservation.commit().unwrap();
+
+    let mut expected = vec![0; 18];
+    expected.extend(b"\x9c\x41payload");
+    expected.extend([0; 16]);
+    let mut frames = Vec::new();
+    let mut batch = consumer.take();
+    batch
+        .next_run(usize::MAX, usize::MAX)
+        .unwrap()
+        .seal_each(|frame| {
+            frames.push(frame.to_vec());
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+    assert_eq!(frames, [expected.clone(), expected]);
+}
+
+#[test]
+fn refusals_name_what_was_found_and_what_is_allowed() {
+    let (queue, _consumer) = send_queue(QueueLimits { messages: 2, bytes: 140 });
+    assert_eq!(queue.reserve(1).err(), Some(QueueError::TooShort { len: 1 }));
+    assert_eq!(queue.reserve(107).err(), Some(QueueError::TooLong { len: 107, limit: 106 }));
+    let first = queue.reserve(106).unwrap();
+    let full = |queued_messages, queued_bytes| {
+        Some(QueueError::Full { queued_messages, queued_bytes, limit_messages: 2, limit_bytes: 140 })
+    };
+    assert_eq!(queue.reserve(2).err(), full(1, 140));
+    drop(first);
+    let _second = queue.reserve(2).unwrap();
+    let _third = queue.reserve(2).unwrap();
+    assert_eq!(queue.reserve(2).err(), full(2, 72));
+
+    let (queue, _consumer) = send_queue(LOOSE);
+    assert_eq!(
+        queue.push(KIND, &vec![0; 65_534]).err(),
+        Some(QueueError::TooLong { len: 65_536, limit: 65_535 })
+    );
+    queue.push(KIND, &vec![0; 65_533]).unwrap();
+    assert_eq!(queue.reserve(usize::MAX).err(), Some(QueueError::TooLong { len: usize::MAX, limit: 65_535 }));
+}
+
+#[test]
+fn limits_beyond_what_can_be_counted_are_lowered() {
+    let (queue, _consumer) = send_queue(QueueLimits { messages: usize::MAX, bytes: usize::MAX });
+    assert_eq!(queue.limits(), QueueLimits { messages: (1 << 24) - 1, bytes: (1 << 40) - 1 });
+    queue.push(KIND, &[]).unwrap();
+    assert_eq!((queue.queued_messages(), queue.queued_bytes()), (1, 36));
+}
+
+#[test]
+fn a_run_is_bounded_and_keeps_what_is_sealed() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    for _ in 0..5 {
+        queue.push(KIND, &[0; 64]).unwrap();
+    }
+    let mut batch = consumer.take();
+    assert_eq!(batch.next_run(usize::MAX, 3).unwrap().len(), 3);
+    assert_eq!(batch.next_run(250, 64).unwrap().len(), 2);
+    assert_eq!(batch.next_run(0, 0).unwrap().len(), 1, "a run has at least one frame");
+    batch.next_run(usize::MAX, 4).unwrap().seal_each(scramble).unwrap();
+    assert_eq!(batch.next_run(0, 0).unwrap().len(), 4, "what is sealed stays in the run");
+}
+
+#[test]
+fn closing_returns_what_is_not_completely_written() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    for number in 0..5_u8 {
+        queue.push(MessageType::new(40_001 + 2 * u16::from(number)), &[number; 10]).unwrap();
+    }
+    let late = queue.reserve(2).unwrap();
+    {
+        let mut batch = consumer.take();
+        let mut run = batch.next_run(usize::MAX, 3).unwrap();
+        run.seal_each(scramble).unwrap();
+        assert_eq!(run.advance(46 + 1), Written { messages: 1, bytes: 46 });
+    }
+    queue.push(KIND, b"not taken").unwrap();
+
+    let unsent = consumer.close();
+
+    let seen: Vec<_> =
+        unsent.iter().map(|u| (u.kind().get(), u.message_len(), u.stage(), u.payload())).collect();
+    assert_eq!(
+        seen,
+        [
+            (40_003, 12, Stage::PartlyWritten, None),
+            (40_005, 12, Stage::Sealed, None),
+            (40_007, 12, Stage::Queued, Some(&[3; 10][..])),
+            (40_009, 12, Stage::Queued, Some(&[4; 10][..])),
+            (40_001, 11, Stage::Queued, Some(&b"not taken"[..])),
+        ]
+    );
+    assert_eq!(late.commit().unwrap_err().payload(), Some(&[][..]));
+    assert_eq!(queue.push(KIND, &[]), Err(QueueError::Closed));
+    assert_eq!(queue.reserve(2).err(), Some(QueueError::Closed));
+    assert_eq!((queue.queued_messages(), queue.queued_bytes()), (0, 0));
+    assert!(consumer.close().is_empty() && consumer.take().is_empty());
+}
+
+#[test]
+fn a_frame_that_could_not_be_sealed_keeps_its_payload() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    queue.push(KIND, b"first").unwrap();
+    queue.push(KIND, b"second").unwrap();
+    {
+        let mut batch = consumer.take();
+        let mut run = batch.next_run(usize::MAX, 2).unwrap();
+        let mut calls = 0;
+        let result = run.seal_each(|frame| {
+            calls += 1;
+            if calls == 2 { Err("refused") } else { scramble(frame).map_err(|()| "") }
+        });
+        assert_eq!(result, Err("refused"));
+        assert_eq!(unwritten(&run).len(), 41, "only the sealed frame may be written");
+        assert_eq!(run.advance(usize::MAX).messages, 1);
+    }
+    assert_eq!(consumer.close()[0].payload(), Some(&b"second"[..]));
+}
+
+#[test]
+fn an_idle_queue_is_small() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    assert_eq!(consumer.slots(), 0);
+    assert!(size_of::<SendQueue>() + size_of::<Consumer>() < 256);
+    for _ in 0..100 {
+        queue.push(KIND, &[]).unwrap();
+    }
+    let mut batch = consumer.take();
+    let mut run = batch.next_run(usize::MAX, usize::MAX).unwrap();
+    run.seal_each(scramble).unwrap();
+    run.advance(usize::MAX);
+    assert!(consumer.slots() * size_of::<Frame>() + size_of::<SendQueue>() + size_of::<Consumer>() < 1024);
+}
+
+/// Counts its calls.
+#[derive(Default)]
+struct CountingWaker(StdAtomicUsize);
+
+impl Wake for CountingWaker {
+    fn wake(self: StdArc<Self>) {
+        self.0.fetch_add(1, StdOrdering::Relaxed);
+    }
+}
+
+#[test]
+fn the_consumer_is_called_only_while_it_waits() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    let calls = StdArc::new(CountingWaker::default());
+    let waker = Waker::from(StdArc::clone(&calls));
+    let poll = |consumer: &mut Consumer| pin!(consumer.wait()).poll(&mut Context::from_waker(&waker));
+    let count = || calls.0.load(StdOrdering::Relaxed);
+
+    queue.push(KIND, &[]).unwrap();
+    assert_eq!(count(), 0, "nobody has waited yet");
+    assert_eq!(poll(&mut consumer), Poll::Ready(()));
+    assert_eq!(consumer.take().len(), 1);
+
+    assert_eq!(poll(&mut consumer), Poll::Pending);
+    queue.push(KIND, &[]).unwrap();
+    queue.push(KIND, &[]).unwrap();
+    assert_eq!(count(), 1, "one call for one wait");
+
+    assert_eq!(consumer.take().len(), 3);
+    assert_eq!(poll(&mut consumer), Poll::Pending);
+    consumer.take();
+    queue.push(KIND, &[]).unwrap();
+    assert_eq!(count(), 1, "taking ends the wait");
+
+    consumer.close();
+    assert_eq!(poll(&mut consumer), Poll::Ready(()));
+    drop(consumer);
+    drop(queue);
+    drop(waker);
+    assert_eq!(StdArc::strong_count(&calls), 1, "the queue has kept no waker");
+}
+
+/// Stands for a producer that is stopped in the middle of its call: during the first call another one pushes.
+struct StoppedCall {
+    queue: StdArc<SendQueue>,
+    calls: StdAtomicUsize,
+}
+
+impl Wake for StoppedCall {
+    fn wake(self: StdArc<Self>) {
+        if self.calls.fetch_add(1, StdOrdering::Relaxed) == 0 {
+            self.queue.push(KIND, &[]).unwrap();
+            assert_eq!(
+                self.calls.load(StdOrdering::Relaxed),
+                2,
+                "the second producer relied on the first one's call"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_stops_in_its_call_does_not_silence_the_others() {
+    let (queue, mut consumer) = send_queue(LOOSE);
+    let call = StdArc::new(StoppedCall { queue: StdArc::clone(&queue), calls: StdAtomicUsize::new(0) });
+    let waker = Waker::from(StdArc::clone(&call));
+    assert_eq!(pin!(consumer.wait()).poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    queue.push(KIND, &[]).unwrap();
+    assert_eq!(call.calls.load(StdOrdering::Relaxed), 2);
+    assert_eq!(consumer.take().len(), 2);
+}

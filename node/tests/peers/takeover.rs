@@ -1,0 +1,183 @@
+//! The same node id twice.
+
+use oddwire_node::{Event, EventFilter, Limits};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::raw_peer::{RawPeer, init, odd, ping};
+use crate::{ODD, assert_serves_honest_peer, next, next_message, send_until_stuck, start, start_with};
+
+#[tokio::test]
+async fn the_newer_connection_wins_after_its_init() {
+    let node = start(1).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let mut older = RawPeer::open(&node, 7).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+
+    let mut newer = RawPeer::handshake(&node, 7).await;
+    older.send(&odd(b"still here")).await;
+    assert_eq!(
+        next_message(&mut events).await,
+        b"still here",
+        "a handshake alone must not end the older one"
+    );
+    newer.send(&init()).await;
+    let Event::Disconnected { reason, unsent, .. } = next(&mut events).await else {
+        panic!("the older one stays")
+    };
+    assert!(reason.to_string().contains("newer connection") && unsent.is_empty());
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    older.hung_up().await;
+
+    assert_eq!(node.peer_count(), 1);
+    assert!(newer.receive().await.is_some());
+    node.send_custom_message(&newer.id, ODD, b"to the newer").unwrap();
+    assert_eq!(newer.receive().await.unwrap(), odd(b"to the newer"));
+    assert_serves_honest_peer(&node).await;
+}
+
+#[tokio::test]
+async fn what_waits_on_the_older_connection_moves_in_order() {
+    let mut limits = Limits::default();
+    limits.send_queue_bytes = 4 * 1024 * 1024;
+    let node = start_with(1, limits).await;
+    let mut events = node.subscribe(EventFilter::all());
+    // The older connection reads nothing, so that messages pile up behind it. Each is known by its length.
+    let older = RawPeer::open(&node, 7).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    let sent = send_until_stuck(&node, &older.id).await;
+    let mut newer = RawPeer::open(&node, 7).await;
+    let Event::Disconnected { unsent, .. } = next(&mut events).await else { panic!("the older one stays") };
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    node.send_custom_message(&newer.id, ODD, b"after all of them").unwrap();
+    let reported: Vec<usize> = unsent.iter().map(|message| message.message_len - 20_002).collect();
+    let mut moved = Vec::new();
+    loop {
+        let message = newer.receive().await.unwrap();
+        if message == odd(b"after all of them") {
+            break;
+        }
+        moved.push(message.len() - 20_002);
+    }
+    // First what the socket of the older one took, then what was encrypted for it and is reported, then what moved.
+    let known: Vec<usize> = reported.iter().chain(&moved).copied().collect();
+    assert!(!reported.is_empty() && reported.len() <= 64 && moved.len() > 64, "{reported:?} {moved:?}");
+    assert_eq!(known, (known[0]..sent).collect::<Vec<_>>());
+    assert_serves_honest_peer(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_connection_that_ends_while_it_is_replaced() {
+    let node = start(1).await;
+    for round in 0..300_u16 {
+        let (mut older, mut newer) = (RawPeer::open(&node, 7).await, RawPeer::handshake(&node, 7).await);
+        assert_eq!(newer.receive().await.unwrap()[..2], [0, 16]);
+        // Both at once: the older one breaks off, the newer one becomes complete.
+        let (breaks_off, introduction) = (older.seal(&[]), init());
+        let (_, ()) = tokio::join!(older.stream.write_all(&breaks_off), newer.send(&introduction));
+        newer.send(&ping(round)).await;
+        let pong = newer.receive().await.unwrap();
+        assert_eq!(pong.len(), 4 + usize::from(round));
+        drop(older);
+    }
+    assert_serves_honest_peer(&node).await;
+}
+
+#[tokio::test]
+async fn a_backlog_that_moves_again_and_again_stays_bounded_and_nothing_is_lost_silently() {
+    let mut limits = Limits::default();
+    (limits.send_queue_messages, limits.send_queue_bytes) = (600, 16_000_000);
+    let node = start_with(1, limits).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let mut reading_nothing = vec![RawPeer::open(&node, 7).await];
+    let id = reading_nothing[0].id;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    let mut accepted = send_until_stuck(&node, &id).await;
+    let mut reported = 0;
+    for _ in 0..3 {
+        reading_nothing.push(RawPeer::open(&node, 7).await);
+        let Event::Disconnected { unsent, .. } = next(&mut events).await else { panic!("it stays") };
+        reported += unsent.len();
+        assert!(matches!(next(&mut events).await, Event::Connected(_)));
+        // What moved is not in the way of what comes now, so the peer's share of memory could grow with every move.
+        accepted += send_until_stuck(&node, &id).await;
+    }
+    // Every message is in one of these places: a socket of a peer that has not read it yet, or reported.
+    node.shutdown().await;
+    let Event::Disconnected { unsent, .. } = next(&mut events).await else { panic!("it stays") };
+    assert!(unsent.len() <= 2 * 600 + 64, "{} messages were kept", unsent.len());
+    reported += unsent.len();
+    let mut written = 0;
+    for peer in &mut reading_nothing {
+        while let Some(message) = peer.receive().await {
+            written += usize::from(message[..2] == odd(b"")[..2]);
+        }
+    }
+    assert_eq!(written + reported, accepted);
+}
+
+/// As Core Lightning does when both sides dial at once: it ends its own attempt as soon as ours is complete on its side,
+/// while for us its attempt was complete first.
+#[tokio::test]
+async fn the_connection_that_the_peer_keeps_survives_when_both_dial_at_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for (ours, theirs) in [(1, 2), (2, 1)] {
+        let node = start(ours).await;
+        let mut events = node.subscribe(EventFilter::all());
+        let id = crate::identity(theirs).node_id();
+        let dialling = {
+            let (node, address) = (node.clone(), listener.local_addr().unwrap());
+            tokio::spawn(async move { node.connect(id, address).await })
+        };
+        let mut dialled_by_us = RawPeer::answer(&listener, theirs).await;
+        let mut dialled_by_peer = RawPeer::open(&node, theirs).await;
+        assert!(matches!(next(&mut events).await, Event::Connected(_)));
+        dialled_by_us.send(&init()).await;
+        // When the answer to this is here, the node has seen that `init` too.
+        dialled_by_peer.send(&ping(1)).await;
+        while dialled_by_peer.receive().await.unwrap()[..2] != [0, 19] {}
+        dialled_by_peer.stream.shutdown().await.unwrap();
+        drop(dialled_by_peer);
+        dialling.await.unwrap().unwrap();
+        dialled_by_us.send(&odd(b"well?")).await;
+        assert_eq!(next_message(&mut events).await, b"well?");
+        assert_eq!(node.peer(&id).unwrap().direction, oddwire_node::Direction::Out);
+        assert_serves_honest_peer(&node).await;
+    }
+}
+
+/// However connections of one peer end and begin: subscribers see it come and go in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coming_and_going_is_told_in_turn() {
+    let node = start(1).await;
+    let mut events = node.subscribe(EventFilter::connections());
+    let coming = {
+        let node = node.clone();
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                let (older, mut newer) = (RawPeer::open(&node, 7).await, RawPeer::handshake(&node, 7).await);
+                assert!(newer.receive().await.is_some());
+                let introduction = newer.seal(&init());
+                // The end of the one and the beginning of the other reach different threads of the node at once.
+                let (_, written) = tokio::join!(
+                    tokio::spawn(async move { drop(older) }),
+                    newer.stream.write_all(&introduction)
+                );
+                written.unwrap();
+                newer.send(&ping(1)).await;
+                assert!(newer.receive().await.is_some());
+            }
+        })
+    };
+    let (mut is_connected, mut ends) = (false, 0);
+    while ends < 1_000 {
+        match next(&mut events).await {
+            Event::Connected(_) => assert!(!std::mem::replace(&mut is_connected, true), "connected twice"),
+            Event::Disconnected { .. } => {
+                assert!(std::mem::replace(&mut is_connected, false), "disconnected twice");
+                ends += 1;
+            }
+            _ => {}
+        }
+    }
+    coming.await.unwrap();
+}
