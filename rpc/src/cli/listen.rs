@@ -1,0 +1,218 @@
+//! `oddwire-cli listen`: every custom message that peers send, one JSON object a line, as they come.
+//!
+//! ```text
+//! {"peer":"02ab..","type":30583,"payload":"77770012","time":"2026-11-21T01:02:03.004Z","number":1}
+//! {"gap":3}
+//! ```
+//!
+//! `payload` starts with the two bytes of the type, as in Core Lightning's `custommsg`, so that `sendcustommsg` takes it as
+//! it is. A `gap` says in its place how many messages were dropped because this reader was too slow. Every line is flushed.
+//! Once messages are being collected, [`READY`] appears on standard error, so that a script knows when to provoke one.
+
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+
+use clap::ArgAction;
+use oddwire_node::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::output;
+use super::{CliError, Status};
+use crate::client::{Client, ClientError, Notification};
+
+/// The line on standard error that says that no message is missed from here on.
+const READY: &str = "# listening";
+
+/// What `help listen` prints.
+pub(super) const PAGE: &str = "listen [--type N]... [--peer ID]... [--count N]
+===============================================
+
+Prints every custom message that peers send, as it comes, one JSON object a line:
+
+  {\"peer\":ID,\"type\":N,\"payload\":HEX,\"time\":TIME,\"number\":N}
+
+The payload starts with the two bytes of the type, as sendcustommsg takes it. {\"gap\":N} says that N messages were dropped
+in this place, because the reader of these lines was too slow. \"# listening\" on standard error says that from here on no
+message is missed unsaid.
+
+  --type N    only messages of this type (decimal); repeatable
+  --peer ID   only messages from this peer; repeatable
+  --count N   end after so many messages
+
+It ends with status 0 after the count, on SIGINT or SIGTERM, or when nobody reads its output any longer; with status 1 if the
+daemon refuses or goes away.
+";
+
+const HEADING: &str = "Options of listen";
+
+/// Which messages, and how many.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListenOptions {
+    /// Messages of this type only (decimal); repeatable
+    #[arg(help_heading = HEADING, long = "type", value_name = "N", action = ArgAction::Append)]
+    types: Vec<u16>,
+
+    /// Messages from this peer only; repeatable
+    #[arg(help_heading = HEADING, long = "peer", value_name = "ID", action = ArgAction::Append)]
+    peers: Vec<NodeId>,
+
+    /// End after so many messages
+    #[arg(help_heading = HEADING, long, value_name = "N")]
+    count: Option<NonZeroU64>,
+}
+
+impl ListenOptions {
+    /// Whether any of them was given.
+    pub(super) fn any(&self) -> bool {
+        !self.types.is_empty() || !self.peers.is_empty() || self.count.is_some()
+    }
+}
+
+/// Prints messages until the count is reached, the user interrupts, or nobody reads the output; these are successes. The
+/// daemon's end is a failure.
+pub(super) async fn run(mut client: Client, options: &ListenOptions) -> Result<Status, CliError> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        status = print_messages(&mut client, options) => status,
+        _ = interrupt.recv() => Ok(Status::Success),
+        _ = terminate.recv() => Ok(Status::Success),
+    }
+}
+
+async fn print_messages(client: &mut Client, options: &ListenOptions) -> Result<Status, CliError> {
+    match client.call("subscribecustommsg", &subscription(options)).await {
+        Ok(_) => {}
+        Err(ClientError::Refused(error)) => {
+            output::error(&mut io::stdout().lock(), &error.raw, None)?;
+            return Ok(Status::Refused);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let _ = writeln!(io::stderr(), "{READY}");
+    let mut left = options.count.map(NonZeroU64::get);
+    while left != Some(0) {
+        let notification = match client.next_notification().await {
+            Ok(notification) => notification,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "oddwire-cli: {error}");
+                return Ok(Status::Refused);
+            }
+        };
+        match line(&notification)? {
+            Some(Line::Message(text)) => {
+                print(text).await?;
+                left = left.map(|left| left - 1);
+            }
+            Some(Line::Gap(text)) => print(text).await?,
+            None => {}
+        }
+    }
+    Ok(Status::Success)
+}
+
+fn subscription(options: &ListenOptions) -> serde_json::Value {
+    let mut params = serde_json::Map::new();
+    if !options.types.is_empty() {
+        params.insert("types".to_owned(), json!(options.types));
+    }
+    if !options.peers.is_empty() {
+        params.insert("peers".to_owned(), options.peers.iter().map(ToString::to_string).collect());
+    }
+    params.into()
+}
+
+/// Writes elsewhere than on the thread that waits for signals: a reader that has stalled must not make us deaf to Ctrl-C.
+async fn print(text: String) -> Result<(), CliError> {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    });
+    written.await.map_err(io::Error::other)?.map_err(CliError::Output)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Message(String),
+    Gap(String),
+}
+
+/// The line for a notification; other notifications have none.
+fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
+    #[derive(Deserialize)]
+    struct Received<'a> {
+        #[serde(borrow)]
+        peer_id: &'a RawValue,
+        #[serde(borrow, rename = "type")]
+        kind: &'a RawValue,
+        #[serde(borrow)]
+        payload: &'a RawValue,
+        #[serde(borrow)]
+        time: &'a RawValue,
+        #[serde(borrow)]
+        number: &'a RawValue,
+    }
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        peer: &'a RawValue,
+        #[serde(rename = "type")]
+        kind: &'a RawValue,
+        payload: &'a RawValue,
+        time: &'a RawValue,
+        number: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Gap {
+        missed: u64,
+    }
+    let gap = |missed: u64| Line::Gap(format!("{{\"gap\":{missed}}}\n"));
+    let (method, params) = match notification {
+        Notification::Missed(missed) => return Ok(Some(gap(*missed))),
+        Notification::Message { method, params } => (method.as_str(), params.get()),
+    };
+    match method {
+        "custommsg" => {
+            let Received { peer_id, kind, payload, time, number } =
+                serde_json::from_str(params).map_err(ClientError::Malformed)?;
+            let shown = Shown { peer: peer_id, kind, payload, time, number };
+            let text = serde_json::to_string(&shown).map_err(ClientError::Malformed)?;
+            Ok(Some(Line::Message(text + "\n")))
+        }
+        "custommsg_gap" => {
+            let Gap { missed } = serde_json::from_str(params).map_err(ClientError::Malformed)?;
+            Ok(Some(gap(missed)))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::{Line, line};
+    use crate::client::Notification;
+
+    fn shown(method: &str, params: &str) -> Option<Line> {
+        let params = RawValue::from_string(params.to_owned()).unwrap();
+        line(&Notification::Message { method: method.to_owned(), params }).unwrap()
+    }
+
+    #[test]
+    fn a_message_is_one_line_with_the_members_in_the_documented_order() {
+        let params = r#"{"number":7,"peer_id":"02ab","type":30583,"payload":"77770012","time":"T"}"#;
+        let expected = r#"{"peer":"02ab","type":30583,"payload":"77770012","time":"T","number":7}"#;
+        assert_eq!(shown("custommsg", params), Some(Line::Message(expected.to_owned() + "\n")));
+    }
+
+    #[test]
+    fn gaps_of_the_daemon_and_of_this_program_look_the_same() {
+        let expected = Some(Line::Gap("{\"gap\":3}\n".to_owned()));
+        assert_eq!(shown("custommsg_gap", r#"{"missed":3}"#), expected);
+        assert_eq!(line(&Notification::Missed(3)).unwrap(), expected);
+        assert_eq!(shown("log", "{}"), None);
+    }
+}

@@ -1,0 +1,291 @@
+//! `oddwired` from its command line to its end: options, directory, log, key, peers' sockets, RPC socket, signals.
+//!
+//! What can fail does so before the line `Server started`, in an order in which nothing has to be undone: an option that is
+//! wrong before anything is made, a directory that is taken before the log is opened. A failure is one paragraph on standard
+//! error (what, where, what to do) and exit status 1; a stop by `stop`, SIGTERM or SIGINT is exit status 0.
+//!
+//! A daemon that stops answers the calls that run and sends its peers what is queued, within [`STOP_TIME`]; a second signal
+//! ends it at once. SIGHUP opens the log files anew, or stops the daemon if it logs to standard output only.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, ConfigError, Listen, NodePlace, Options};
+use crate::limits::STOP_TIME;
+use crate::log::{self, Log, LogError};
+use crate::server::{BindError, Server};
+use crate::service::{Audience, Service, default_alias, default_color};
+use crate::stop::StopSignal;
+use crate::version::VERSION;
+
+pub mod directory;
+
+use directory::{Claim, DirectoryError};
+
+/// File of the node's key in the network's directory.
+const KEY_FILE: &str = "hsm_secret";
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// An option.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A socket for peers.
+    #[error(
+        "cannot listen for peers on {address}: {error}. Give --addr another address or port (port 0 lets the system \
+         choose), or --autolisten=false to connect outwards only"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The node, for any other reason.
+    #[error("the node cannot start: {0}")]
+    Node(StartError),
+    /// The socket for clients.
+    #[error("cannot make the JSON-RPC socket: {error}. A relative --rpc-file starts in {}", network_dir.display())]
+    RpcSocket {
+        /// What is wrong with it.
+        error: BindError,
+        /// The network's directory.
+        network_dir: PathBuf,
+    },
+    /// Signals cannot be received.
+    #[error("the system lets us receive no signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Runs the daemon until it is told to stop. Changes the process's directory, panic hook and log.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let options = match Options::try_parse_from(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            let _ = error.print();
+            // Asking for help is no failure.
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    if options.version {
+        let written = writeln!(io::stdout(), "{VERSION}");
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    match start_and_serve(options).await {
+        Ok(code) => code,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "oddwired: {failure}.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start_and_serve(options: Options) -> Result<ExitCode, StartFailure> {
+    let config = options.resolve()?;
+    let mut signals = Signals::receive()?;
+    // Held to the end: the directory is ours while the process lives.
+    let _claim = Claim::take(&config.place).await?;
+    enter(&config.place)?;
+    let log = Log::install(&config.log)?;
+    log::log_panics(&log);
+    let ended = run_node(config, &mut signals, &log).await;
+    log.flush();
+    ended
+}
+
+/// From the first line of the log to the last.
+async fn run_node(config: Config, signals: &mut Signals, log: &Log) -> Result<ExitCode, StartFailure> {
+    tracing::info!(source = "lightningd", "{VERSION}");
+    raise_descriptor_limit();
+    let network_dir = config.place.network_dir();
+    let identity = Identity::load_or_create(&network_dir.join(KEY_FILE))?;
+    let node = start_node(identity, &config.place, &config.listen).await?;
+    let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
+        .map_err(|error| StartFailure::RpcSocket { error, network_dir: network_dir.clone() })?;
+    let service = Service {
+        alias: config.alias.unwrap_or_else(|| default_alias(&node.id())),
+        color: config.rgb.unwrap_or_else(|| default_color(&node.id())),
+        version: VERSION.to_owned(),
+        lightning_dir: network_dir,
+        audience: if config.developer { Audience::Developers } else { Audience::Users },
+        stop: StopSignal::new(),
+        node,
+    };
+    announce(&service);
+    Ok(serve(server, service, signals, log).await)
+}
+
+/// Lets the process open as many files as the system allows it at all. Every peer and every client is one, and the limit
+/// that processes start with is the one that suits programs from before there were others.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => tracing::debug!(
+            source = "lightningd",
+            "limit of open files raised from {} to {}",
+            limit.current.map_or_else(|| "none".to_owned(), |files| files.to_string()),
+            limit.maximum.map_or_else(|| "none".to_owned(), |files| files.to_string())
+        ),
+        Err(error) => tracing::warn!(source = "lightningd", "cannot raise the limit of open files: {error}"),
+    }
+}
+
+/// Works from the node's directory on, as Core Lightning does: relative paths start there, and the RPC socket can be bound
+/// however long the directory's path is.
+fn enter(place: &NodePlace) -> Result<(), DirectoryError> {
+    let path = place.network_dir();
+    std::env::set_current_dir(&path).map_err(|error| DirectoryError::Enter { path, error })
+}
+
+async fn start_node(identity: Identity, place: &NodePlace, listen: &Listen) -> Result<Node, StartFailure> {
+    let addresses = match listen {
+        Listen::Nowhere => Vec::new(),
+        Listen::Default { addresses } => usable(*addresses),
+        Listen::On(addresses) => addresses.clone(),
+    };
+    let builder = Node::builder().identity(identity).network(place.network);
+    let builder = addresses.into_iter().fold(builder, NodeBuilder::listen);
+    builder.start().await.map_err(|error| match error {
+        StartError::Listen { address, error } => StartFailure::Listen { address, error },
+        other => StartFailure::Node(other),
+    })
+}
+
+/// Which of the two wildcard addresses a node has to listen on: only IPv4 where there is no IPv6, only IPv6 where its socket
+/// takes IPv4 along. A port that somebody else holds is left for the node to report.
+fn usable(addresses: [SocketAddr; 2]) -> Vec<SocketAddr> {
+    let [v6, v4] = addresses;
+    match TcpListener::bind(v6) {
+        Ok(_held) => match TcpListener::bind(v4) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => vec![v6],
+            _ => addresses.to_vec(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => addresses.to_vec(),
+        Err(_) => vec![v4],
+    }
+}
+
+/// The line that tools wait for before they make the first call.
+fn announce(service: &Service) {
+    let Service { node, alias, color: [red, green, blue], .. } = service;
+    let id = node.id();
+    for address in node.listening() {
+        tracing::debug!(source = "connectd", "Listening on {address}");
+    }
+    tracing::info!(
+        source = "lightningd",
+        "Server started with public key {id}, alias {alias} (color #{red:02x}{green:02x}{blue:02x}) and lightningd {VERSION}"
+    );
+}
+
+async fn serve(server: Server, service: Service, signals: &mut Signals, log: &Log) -> ExitCode {
+    let node = service.node.clone();
+    let stop = service.stop.clone();
+    let mut serving = tokio::spawn(server.run(Arc::new(service)));
+    let mut ended = None;
+    loop {
+        tokio::select! {
+            () = stop.triggered() => break,
+            // It ends by itself only when it is told to, or broken.
+            result = &mut serving => {
+                ended = Some(result);
+                break;
+            }
+            name = signals.next() => {
+                if name == "SIGHUP" && log.has_files() {
+                    reopen(log);
+                } else {
+                    tracing::info!(source = "lightningd", "{name}: stopping");
+                    break;
+                }
+            }
+        }
+    }
+    stop.trigger();
+    let stopping = async {
+        let result = match ended {
+            Some(result) => result,
+            None => serving.await,
+        };
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(source = "lightningd", "The JSON-RPC socket cannot be used: {error}");
+            }
+            Err(error) => tracing::error!(source = "lightningd", "The JSON-RPC server ended: {error}"),
+        }
+        node.shutdown().await;
+    };
+    tokio::select! {
+        finished = tokio::time::timeout(STOP_TIME, stopping) => {
+            if finished.is_err() {
+                tracing::warn!(source = "lightningd", "Not everything ended within {} s", STOP_TIME.as_secs());
+            }
+            tracing::info!(source = "lightningd", "Stopped");
+            ExitCode::SUCCESS
+        }
+        name = signals.next() => {
+            tracing::warn!(source = "lightningd", "{name} while stopping: ending at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn reopen(log: &Log) {
+    match log.reopen() {
+        Ok(()) => tracing::info!(source = "lightningd", "Log files opened anew because of SIGHUP"),
+        Err(error) => tracing::warn!(source = "lightningd", "{error}"),
+    }
+}
+
+/// The signals that mean something to the daemon.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn receive() -> Result<Signals, StartFailure> {
+        let receive = |kind| signal(kind).map_err(StartFailure::Signals);
+        Ok(Signals {
+            terminate: receive(SignalKind::terminate())?,
+            interrupt: receive(SignalKind::interrupt())?,
+            hangup: receive(SignalKind::hangup())?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}

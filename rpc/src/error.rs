@@ -1,0 +1,68 @@
+//! What a request is refused with: a code, as Core Lightning numbers them, and a text.
+
+use core::fmt;
+
+/// The kinds of refusal. Their numbers are Core Lightning's.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// -32600: not a request, or one that cannot be carried out as things stand.
+    InvalidRequest,
+    /// -32601: no such method.
+    MethodNotFound,
+    /// -32602: a parameter is missing, unknown or wrong.
+    InvalidParams,
+    /// -1: the method failed.
+    Failed,
+    /// 400: `connect` knows no address of the peer.
+    NoKnownAddress,
+    /// 401: `connect` got through to none of the peer's addresses.
+    AllAddressesFailed,
+}
+
+impl ErrorCode {
+    /// The number on the wire.
+    pub const fn number(self) -> i32 {
+        match self {
+            ErrorCode::InvalidRequest => -32600,
+            ErrorCode::MethodNotFound => -32601,
+            ErrorCode::InvalidParams => -32602,
+            ErrorCode::Failed => -1,
+            ErrorCode::NoKnownAddress => 400,
+            ErrorCode::AllAddressesFailed => 401,
+        }
+    }
+}
+
+/// The refusal of one request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    /// Its kind.
+    pub code: ErrorCode,
+    /// What was wrong, where, and what to do.
+    pub message: String,
+}
+
+impl RpcError {
+    /// A refusal with this text.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> RpcError {
+        RpcError { code, message: message.into() }
+    }
+
+    pub(crate) fn invalid_request(message: impl fmt::Display) -> RpcError {
+        RpcError::new(ErrorCode::InvalidRequest, message.to_string())
+    }
+
+    pub(crate) fn invalid_params(message: impl fmt::Display) -> RpcError {
+        RpcError::new(ErrorCode::InvalidParams, message.to_string())
+    }
+
+    pub(crate) fn method_not_found(message: impl fmt::Display) -> RpcError {
+        RpcError::new(ErrorCode::MethodNotFound, message.to_string())
+    }
+
+    pub(crate) fn failed(message: impl fmt::Display) -> RpcError {
+        RpcError::new(ErrorCode::Failed, message.to_string())
+    }
+}

@@ -1,0 +1,130 @@
+//! Every limit of this crate, once: unit, reason, and what happens when it is reached.
+//!
+//! Whoever may open the socket is the node's owner (mode 0600), but a program of the owner's can be wrong or hostile all the
+//! same. However they behave, all clients together cost at most about twice [`MAX_MEMORY`] for what they send and do not read
+//! (once for the large requests of a few, once for the ordinary ones of the many, which are never turned away), and for each
+//! subscription what the node's `Limits` say of its backlog.
+
+use core::time::Duration;
+
+// One connection.
+
+/// Bytes that a request may have, and bytes received that wait to be handled. Twice the largest request that clients of
+/// Core Lightning are known to send (a 2 MB block).
+/// Beyond it the request is answered with -32600 and the connection closes.
+pub const MAX_REQUEST_LEN: usize = 4 * 1024 * 1024;
+
+/// JSON tokens (objects, arrays, strings, primitives) that a request may have. Bounds what 4 MiB of brackets would
+/// otherwise make of our memory; an array of all 65,536 message types has half as many.
+/// Beyond it the request is answered with -32600 and the connection closes.
+pub const MAX_TOKENS: usize = 131_072;
+
+/// How deep a filter is kept, far deeper than any result is. What is nested deeper is checked and then dropped.
+pub const MAX_FILTER_DEPTH: usize = 32;
+
+/// Bytes that one read from a connection may take, so that a large request does not come in a thousand steps.
+pub const READ_CHUNK: usize = 64 * 1024;
+
+/// Bytes of room for input that a connection keeps between requests. More, which a large request needed, is given back.
+pub const KEPT_INPUT: usize = 4 * READ_CHUNK;
+
+/// Tokens for which a connection keeps room between requests. More is given back.
+pub const KEPT_TOKENS: usize = 64;
+
+/// Bytes of answers that may wait for a client to read them. Above it the connection's requests are neither read nor handled
+/// until the client has read: it slows itself down and nobody else. A single answer may overshoot.
+pub const HIGH_WATER: usize = 256 * 1024;
+
+/// Bytes of an error's text. A request can be long and the answer that quotes it would be longer.
+/// What is beyond is cut off and `...` says so.
+pub const MAX_ERROR_TEXT: usize = 64 * 1024;
+
+/// Requests of one connection that may run side by side (`connect`, `disconnect`, `ping` wait for a peer).
+/// At the limit the connection's further requests wait until one is answered.
+pub const MAX_RUNNING_PER_CONNECTION: usize = 64;
+
+/// Requests of one connection that are started in a row. At the limit the other connections get their turn.
+pub const REQUESTS_PER_TURN: usize = 100;
+
+/// How long a connection that is closed for a malformed request still swallows what its client sends, so that the client,
+/// which may be in the middle of a long write, comes to read the reason. Then it is closed anyway.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+// All connections together.
+
+/// Client connections. At the limit the next ones wait in the kernel's backlog until one closes.
+pub const MAX_CONNECTIONS: usize = 1_024;
+
+/// Bytes of half-received requests, of requests that run, and of answers that are not read. Enough for every connection to
+/// keep [`KEPT_INPUT`] and [`HIGH_WATER`].
+/// Above it a request that grows beyond [`KEPT_INPUT`] is answered with -32600 and its connection closes, and one that would
+/// run is refused with -1 if it is longer than [`ORDINARY_REQUEST_LEN`]. Ordinary requests are served as ever, so that the
+/// owner can still look and stop.
+pub const MAX_MEMORY: usize = 512 * 1024 * 1024;
+
+/// Bytes of a request, and of what is kept of its filter, that may run whatever [`MAX_MEMORY`] says.
+pub const ORDINARY_REQUEST_LEN: usize = 16 * 1024;
+
+/// Requests that may run side by side, those included whose client has gone away.
+/// At the limit a further one is answered with an error that says so.
+pub const MAX_RUNNING: usize = 4_096;
+
+/// Subscriptions to messages, each of which may hold a backlog of megabytes when its client does not read.
+/// At the limit a further one is answered with an error that says so.
+pub const MAX_SUBSCRIPTIONS: usize = 64;
+
+/// Pause after the system refused to accept a connection (out of file descriptors, mostly), so that the refusal is not
+/// repeated a million times a second.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+// The daemon: its start, its log, its end.
+
+/// How long a process behind a socket in our directory may take to accept us. If it takes longer it is there all the same,
+/// and the daemon does not start.
+pub const PROBE_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes of one log line's text. The longest that is wanted whole is a message of 65,535 bytes in hex; a client can make us
+/// log a parameter of megabytes.
+/// What is beyond is cut off and `...` says so.
+pub const MAX_LOG_TEXT: usize = 160 * 1024;
+
+/// Bytes of log lines that may wait for one place (standard output, a file) to take them, and as many again that are being
+/// written. A reader that has stalled, or a disk, must not stall the node.
+/// At the limit further lines are dropped and counted, and a line in their place says how many.
+pub const MAX_LOG_BACKLOG: usize = 1024 * 1024;
+
+/// How long a daemon that ends waits for its last log lines to be taken. Then they are lost.
+pub const LOG_FLUSH: Duration = Duration::from_secs(1);
+
+/// How long the server, once told to stop, waits for requests that run and for clients to read their answers.
+/// Then their connections are closed.
+pub const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a stop may take in all: clients' calls, then what is queued for peers. Test tools wait ten seconds for it.
+/// Then the process ends with a line in the log and exit status 0 all the same.
+pub const STOP_TIME: Duration = Duration::from_secs(8);
+
+// The other end of the socket: `Client` and `oddwire-cli`.
+
+/// Longest message from the daemon in bytes. `listpeers` with ten thousand peers is about 5 MB.
+/// A longer one ends the connection with [`ClientError::TooLong`](crate::client::ClientError::TooLong).
+pub const MAX_ANSWER_LEN: usize = 64 << 20;
+
+/// Most notifications kept while a call waits for its answer.
+/// Later ones are dropped and counted: [`Notification::Missed`](crate::client::Notification::Missed).
+pub const MAX_WAITING_NOTIFICATIONS: usize = 4_096;
+
+/// Most bytes of notifications kept while a call waits for its answer; one message is up to 131,072 hex digits.
+/// At the limit as for [`MAX_WAITING_NOTIFICATIONS`].
+pub const MAX_WAITING_BYTES: usize = 16 << 20;
+
+/// Bytes of room that the client asks for at each read.
+pub const CLIENT_READ_LEN: usize = 16 * 1024;
+
+/// Deepest nesting of an answer that `oddwire-cli` takes apart. No method nests deeper than ten.
+/// What lies deeper is printed as it came.
+pub const MAX_PRINTED_DEPTH: usize = 128;
+
+/// Longest path of a unix socket in bytes, without the zero that ends it (`sockaddr_un`). A longer one is refused, unless it
+/// can be reached from its directory.
+pub const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };

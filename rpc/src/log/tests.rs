@@ -1,0 +1,168 @@
+//! Tests of the filter and of the line's form.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::line::format_line;
+use super::place::{Place, Sink};
+use super::{Filter, Level, LevelRule, Log};
+use crate::limits::{MAX_LOG_BACKLOG, MAX_LOG_TEXT};
+
+fn filter(rules: &[&str]) -> Filter {
+    Filter::new(&rules.iter().map(|rule| rule.parse::<LevelRule>().unwrap()).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_line_has_the_form_that_tools_parse() {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_222_923_004);
+    let line = |level, text| format_line("l1 ", time, level, "connectd", text);
+    assert_eq!(line(Level::Info, "hello"), "l1 2026-11-21T01:02:03.004Z INFO    connectd: hello\n");
+    assert_eq!(line(Level::Unusual, "hello"), "l1 2026-11-21T01:02:03.004Z UNUSUAL connectd: hello\n");
+    assert_eq!(line(Level::Broken, "hello"), "l1 2026-11-21T01:02:03.004Z **BROKEN** connectd: hello\n");
+    assert_eq!(line(Level::Io, "[IN] 0010"), "l1 2026-11-21T01:02:03.004Z connectd: [IN] 0010\n");
+}
+
+#[test]
+fn text_from_outside_cannot_start_a_line_or_steer_a_terminal() {
+    let line = format_line("", SystemTime::UNIX_EPOCH, Level::Debug, "lightningd", "a\nb\x1b[31m\u{e9}\x7f");
+    assert_eq!(line, "1970-01-01T00:00:00.000Z DEBUG   lightningd: a?b?[31m??\n");
+}
+
+#[test]
+fn a_line_of_megabytes_is_cut_off() {
+    let text = "a".repeat(MAX_LOG_TEXT);
+    let line = |text: &str| format_line("", SystemTime::UNIX_EPOCH, Level::Info, "lightningd", text);
+    assert!(line(&text).ends_with("aaa\n"));
+    let (whole, cut) = (line(&text), line(&(text.clone() + "b")));
+    assert_eq!(cut, whole.trim_end().to_owned() + "...\n");
+}
+
+#[test]
+fn the_default_level_is_info_and_the_last_one_given_counts() {
+    assert!(filter(&[]).passes(Level::Info, "lightningd"));
+    assert!(!filter(&[]).passes(Level::Debug, "lightningd"));
+    assert!(filter(&["broken", "trace"]).passes(Level::Trace, "lightningd"));
+    assert!(!filter(&["broken", "trace"]).passes(Level::Io, "lightningd"));
+}
+
+#[test]
+fn a_subsystem_has_its_own_level_above_or_below_the_default() {
+    let filter = filter(&["info", "io:02ab", "broken:jsonrpc"]);
+    assert!(filter.passes(Level::Io, "02ab34-connectd"));
+    assert!(!filter.passes(Level::Debug, "03cd56-connectd"));
+    assert!(!filter.passes(Level::Unusual, "jsonrpc#7"));
+    assert_eq!(filter.lowest(), Level::Io);
+}
+
+#[test]
+fn an_unknown_level_is_refused() {
+    assert!("loud".parse::<LevelRule>().is_err());
+    assert!("".parse::<LevelRule>().is_err());
+    assert_eq!("WARN".parse::<Level>(), Ok(Level::Unusual));
+}
+
+#[test]
+fn a_renamed_log_file_is_let_go_when_the_log_is_reopened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let log = Log::open(std::slice::from_ref(&path), "").unwrap();
+    log.append(b"one\n");
+    std::fs::rename(&path, dir.path().join("log.1")).unwrap();
+    log.append(b"two\n");
+    log.reopen().unwrap();
+    log.append(b"three\n");
+    log.flush();
+    assert_eq!(std::fs::read_to_string(dir.path().join("log.1")).unwrap(), "one\ntwo\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
+}
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A place whose every write waits for the test's leave, and shows what was written.
+struct Stalling {
+    began: Sender<()>,
+    leave: Receiver<io::Result<()>>,
+    written: Sender<Vec<u8>>,
+}
+
+impl Write for Stalling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.began.send(());
+        // Without a test there is nothing to wait for.
+        self.leave.recv().unwrap_or(Ok(()))?;
+        let _ = self.written.send(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Stalled {
+    place: Place,
+    began: Receiver<()>,
+    leave: Sender<io::Result<()>>,
+    written: Receiver<Vec<u8>>,
+}
+
+impl Stalled {
+    fn new() -> Stalled {
+        let (entry, began) = channel();
+        let (leave, leaves) = channel();
+        let (write, written) = channel();
+        let sink: Sink = Box::new(Stalling { began: entry, leave: leaves, written: write });
+        Stalled { place: Place::start(None, sink, "l1 ").unwrap(), began, leave, written }
+    }
+
+    /// What the next write brings.
+    fn next(&self) -> String {
+        self.leave.send(Ok(())).unwrap();
+        String::from_utf8(self.written.recv_timeout(PATIENCE).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_reader_that_stalls_stops_nobody_and_is_told_what_it_missed() {
+    let stalled = Stalled::new();
+    stalled.place.append(b"first\n");
+    stalled.began.recv_timeout(PATIENCE).unwrap();
+    let line = [vec![b'a'; 1023], b"\n".to_vec()].concat();
+    let fitting = MAX_LOG_BACKLOG / line.len();
+    let offered = 10 * fitting;
+    for _ in 0..offered {
+        stalled.place.append(&line);
+    }
+    // Nor does the end of the process wait for it.
+    stalled.place.flush(Instant::now());
+    assert_eq!(stalled.next(), "first\n");
+    assert_eq!(stalled.next().lines().count(), fitting);
+    let told = stalled.next();
+    assert!(told.starts_with("l1 ") && told.contains(" UNUSUAL lightningd: "), "{told}");
+    assert!(told.contains(&format!(": {} lines of the log are missing here", offered - fitting)), "{told}");
+    // And it goes on.
+    stalled.place.append(b"last\n");
+    assert_eq!(stalled.next(), "last\n");
+}
+
+#[test]
+fn what_a_full_disk_refused_is_told_when_there_is_room_again() {
+    let stalled = Stalled::new();
+    for line in ["one\n", "two\n"] {
+        stalled.place.append(line.as_bytes());
+        // The line, then the attempt to tell of it.
+        for _ in 0..2 {
+            stalled.leave.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        }
+        if line == "two\n" {
+            // Before the second line it is tried, too.
+            stalled.leave.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        }
+        stalled.place.flush(Instant::now() + PATIENCE);
+    }
+    stalled.place.append(b"three\n");
+    assert!(stalled.next().contains(" 2 lines of the log are missing here"));
+    assert_eq!(stalled.next(), "three\n");
+}

@@ -1,0 +1,57 @@
+use super::*;
+use crate::params::Presence;
+
+#[test]
+fn methods_are_found_by_name() {
+    assert!(METHODS.is_sorted_by(|a, b| a.name < b.name));
+    for method in METHODS {
+        assert_eq!(find(method.name).map(|found| found.name), Some(method.name));
+    }
+    assert!(find("").is_none());
+    assert!(find("getinf").is_none());
+    assert!(find("GETINFO").is_none());
+}
+
+#[test]
+fn required_parameters_come_first() {
+    for method in METHODS {
+        let optional_from = method.params.iter().position(|param| param.presence == Presence::Optional);
+        let rest = &method.params[optional_from.unwrap_or(method.params.len())..];
+        assert!(rest.iter().all(|param| param.presence == Presence::Optional), "{}", method.name);
+    }
+}
+
+#[test]
+fn usage_lines() {
+    let usages = METHODS.map(Method::usage);
+    assert_eq!(
+        usages,
+        [
+            "check command_to_check",
+            "connect id [host] [port]",
+            "disconnect id [force]",
+            "getinfo ",
+            "help [command]",
+            "listpeers [id] [level]",
+            "notifications enable",
+            "ping id [len] [pongbytes]",
+            "sendcustommsg node_id msg",
+            "stop ",
+            "subscribecustommsg [types] [peers]",
+        ]
+    );
+}
+
+#[test]
+fn every_method_is_described() {
+    for method in METHODS {
+        assert!(!method.summary.is_empty() && !method.summary.ends_with('.'), "{}", method.name);
+        assert!(method.page.len() > 80, "{}", method.name);
+        assert!(!method.examples.is_empty(), "{}", method.name);
+        assert!(
+            method.params.iter().all(|param| !param.about.is_empty() && !param.kind.is_empty()),
+            "{}",
+            method.name
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! The server: a unix socket, a task per client, and how it all ends.
+
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::limits::{ACCEPT_RETRY, MAX_CONNECTIONS, STOP_GRACE};
+use crate::service::Service;
+use quota::Quota;
+use socket::SocketFile;
+
+mod connection;
+mod quota;
+mod socket;
+
+pub use socket::BindError;
+
+/// A socket that is bound, with nobody answering yet: clients that connect wait.
+#[derive(Debug)]
+pub struct Server {
+    listener: StdListener,
+    file: SocketFile,
+}
+
+impl Server {
+    /// Makes the socket, with these permission bits from the first moment on. A socket that was left behind by a process
+    /// that is gone is replaced; nothing else is ever removed.
+    ///
+    /// # Errors
+    /// [`BindError`], which names the path and what is in the way.
+    pub fn bind(path: &Path, mode: u32) -> Result<Server, BindError> {
+        let (listener, file) = socket::bind(path, mode)?;
+        Ok(Server { listener, file })
+    }
+
+    /// Serves clients until the service's stop signal is given. Then takes no more requests, waits [`STOP_GRACE`] for those
+    /// that run and for their answers to be read, removes the socket and returns.
+    ///
+    /// # Errors
+    /// The runtime cannot use the socket.
+    pub async fn run(self, service: Arc<Service>) -> io::Result<()> {
+        let Server { listener, file } = self;
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let quota = Quota::default();
+        let mut connections = JoinSet::new();
+        let mut number: u64 = 0;
+        // So that the log has one line about it, and not ten a second.
+        let mut is_refused = false;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = service.stop.triggered() => break,
+                // Clients that have gone make room for their results here.
+                Some(_) = connections.join_next() => continue,
+                accepted = accept(&listener, &places) => accepted,
+            };
+            match accepted {
+                Ok((stream, place)) => {
+                    number = number.wrapping_add(1);
+                    is_refused = false;
+                    let connection = connection::serve(stream, number, Arc::clone(&service), quota.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut is_refused, true) {
+                        tracing::warn!(
+                            "RPC clients cannot be accepted: {error}. It is tried again and again"
+                        );
+                    }
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+        drop(listener);
+        drop(file);
+        let all_gone = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_GRACE, all_gone).await.is_err() {
+            tracing::warn!(
+                "{} RPC clients had not read their answers when the daemon stopped",
+                connections.len()
+            );
+        }
+        Ok(())
+    }
+}
+
+type Place = tokio::sync::OwnedSemaphorePermit;
+
+async fn accept(
+    listener: &UnixListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(tokio::net::UnixStream, Place)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}

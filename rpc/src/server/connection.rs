@@ -1,0 +1,343 @@
+//! One client: reads requests, starts them, writes the answers in the order in which they are ready.
+//!
+//! Everything of a client happens in its one task, except the requests that wait for a peer: each of these runs in a task of
+//! its own, so that it also goes on when the client has gone. What has been answered is written together, in one write where
+//! it is ready together. A client that does not read is not read from either (see `HIGH_WATER`), so it can only fill its own
+//! bounded buffers.
+
+use core::future::{pending, ready};
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use oddwire_node::{Delivery, Event, Subscription};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::ReadHalf;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
+
+use super::quota::{Quota, Share};
+use crate::codec::Codec;
+use crate::envelope::{Request, push_error, push_malformed, push_notification, push_result};
+use crate::error::RpcError;
+use crate::filter::Filter;
+use crate::json_writer::object;
+use crate::limits::{
+    HIGH_WATER, KEPT_INPUT, LINGER, MAX_RUNNING, MAX_RUNNING_PER_CONNECTION, MAX_SUBSCRIPTIONS,
+    ORDINARY_REQUEST_LEN, REQUESTS_PER_TURN,
+};
+use crate::method::{Reply, Work, start};
+use crate::service::Service;
+
+#[cfg(test)]
+mod tests;
+
+/// Serves one client until it has gone or the service stops. Logs as `jsonrpc#NUMBER`.
+pub(super) async fn serve(mut stream: UnixStream, number: u64, service: Arc<Service>, quota: Quota) {
+    let mut connection = Connection::new(number, service, quota);
+    match connection.exchange(&mut stream).await {
+        Ok(()) if connection.input == Input::Refused => linger(stream).await,
+        Ok(()) => {}
+        Err(error) => tracing::debug!(source = connection.answers.source, "client has gone: {error}"),
+    }
+    // The client does not wait for these any more, but it asked for them.
+    connection.answers.running.detach_all();
+}
+
+struct Connection {
+    codec: Codec,
+    input: Input,
+    answers: Answers,
+    /// What `codec` and `answers.out` take up.
+    share: Share,
+}
+
+/// Everything that comes back from requests.
+struct Answers {
+    /// Answers and notifications that are to be written.
+    out: BytesMut,
+    running: JoinSet<Finished>,
+    quota: Quota,
+    /// With its place among all connections' subscriptions.
+    subscription: Option<(Subscription, OwnedSemaphorePermit)>,
+    /// The connection's name in the log.
+    source: String,
+    service: Arc<Service>,
+}
+
+/// Whether there will be more requests.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Input {
+    /// More may come.
+    Open,
+    /// The client has closed its side, or we are stopping. What was asked is still answered.
+    Ended,
+    /// The client sent what is no request.
+    Refused,
+}
+
+/// The outcome of a request that took time.
+struct Finished {
+    id: Box<str>,
+    filter: Option<Filter>,
+    result: Result<String, RpcError>,
+    /// What the id and the filter take up.
+    _share: Share,
+}
+
+/// What the buffered requests came to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Progress {
+    /// All are started; more bytes are needed.
+    Done,
+    /// There may be more. Others get their turn first.
+    Yield,
+    /// There may be more, but too much is under way.
+    Blocked,
+}
+
+/// What a connection waits for.
+enum Wake {
+    Stopping,
+    Finished(Finished),
+    Read(io::Result<usize>),
+    Delivered(Option<Delivery>),
+    NextTurn,
+    Written(io::Result<usize>),
+}
+
+impl Connection {
+    fn new(number: u64, service: Arc<Service>, quota: Quota) -> Connection {
+        let share = quota.share();
+        let answers = Answers {
+            out: BytesMut::new(),
+            running: JoinSet::new(),
+            quota,
+            subscription: None,
+            source: format!("jsonrpc#{number}"),
+            service,
+        };
+        Connection { codec: Codec::default(), input: Input::Open, answers, share }
+    }
+
+    /// Returns when nothing is left to be done for the client.
+    async fn exchange(&mut self, stream: &mut UnixStream) -> io::Result<()> {
+        let (mut reader, mut writer) = stream.split();
+        loop {
+            let progress = self.start_requests();
+            self.count_memory();
+            let Answers { out, running, subscription, service, .. } = &mut self.answers;
+            let is_open = self.input == Input::Open;
+            if !is_open && running.is_empty() && out.is_empty() {
+                return Ok(());
+            }
+            let room = if is_open && progress == Progress::Done { Some(self.codec.room()) } else { None };
+            let can_deliver = is_open && out.len() < HIGH_WATER;
+            let subscription =
+                subscription.as_mut().map(|(subscription, _)| subscription).filter(|_| can_deliver);
+            let wake = tokio::select! {
+                // What adds to the answers comes before writing them, so that what is ready together is written together.
+                // None of it can keep the writing from its turn for ever: above the high-water mark nothing is added.
+                biased;
+                () = service.stop.triggered(), if is_open => Wake::Stopping,
+                Some(finished) = running.join_next() => Wake::Finished(finished.map_err(io::Error::other)?),
+                read = read(&mut reader, room) => Wake::Read(read),
+                delivery = next(subscription) => Wake::Delivered(delivery),
+                () = ready(()), if progress == Progress::Yield && out.is_empty() => Wake::NextTurn,
+                written = writer.write_buf(out), if !out.is_empty() => Wake::Written(written),
+            };
+            match wake {
+                Wake::Stopping => self.input = Input::Ended,
+                Wake::Read(Ok(0)) => {
+                    self.input = Input::Ended;
+                    if self.codec.is_mid_request() {
+                        tracing::debug!(
+                            source = self.answers.source,
+                            "client closed in the middle of a request"
+                        );
+                    }
+                }
+                Wake::Finished(finished) => self.answers.finish(finished),
+                Wake::Read(read) => drop(read?),
+                Wake::Delivered(Some(delivery)) => self.answers.notify(&delivery),
+                Wake::Delivered(None) => self.answers.subscription = None,
+                Wake::NextTurn => tokio::task::yield_now().await,
+                Wake::Written(written) => {
+                    written?;
+                    self.answers.give_back_memory();
+                }
+            }
+        }
+    }
+
+    /// Starts the requests that are complete, as many as may be under way.
+    fn start_requests(&mut self) -> Progress {
+        for _ in 0..REQUESTS_PER_TURN {
+            if self.input != Input::Open {
+                return Progress::Done;
+            }
+            if self.answers.are_full() {
+                return Progress::Blocked;
+            }
+            let refusal = match self.codec.next_request() {
+                Ok(None) => return Progress::Done,
+                Ok(Some(value)) => match Request::parse(value) {
+                    Ok(request) => {
+                        self.answers.begin(&request);
+                        continue;
+                    }
+                    Err(no_request) => no_request.to_string().into_bytes(),
+                },
+                Err(refusal) => refusal.text,
+            };
+            self.refuse(&refusal);
+        }
+        Progress::Yield
+    }
+
+    /// Gives up a large request that has no room. Whatever is smaller, and answers, may always be there.
+    fn count_memory(&mut self) {
+        let held = self.codec.held().saturating_add(self.answers.out.capacity());
+        if let Err(full) = self.share.hold(held)
+            && self.input == Input::Open
+            && self.codec.held() > KEPT_INPUT
+        {
+            self.refuse(full.to_string().as_bytes());
+            let _ = self.share.hold(self.answers.out.capacity());
+        }
+    }
+
+    /// Says why nothing more can be had from this client.
+    fn refuse(&mut self, why: &[u8]) {
+        push_malformed(&mut self.answers.out, why);
+        self.input = Input::Refused;
+        self.codec = Codec::default();
+    }
+}
+
+impl Answers {
+    fn are_full(&self) -> bool {
+        self.out.len() >= HIGH_WATER || self.running.len() >= MAX_RUNNING_PER_CONNECTION
+    }
+
+    fn begin(&mut self, request: &Request<'_>) {
+        let id = request.id;
+        match start(&self.service, &self.source, request) {
+            Ok((Reply::Done(result), filter)) => self.succeed(id, &result, filter.as_ref()),
+            Ok((Reply::Later(work), filter)) => {
+                if let Err(error) = self.run(request, work, filter) {
+                    push_error(&mut self.out, id, &error);
+                }
+            }
+            Ok((Reply::Subscribed(result, subscription), filter)) => match self.subscribe(subscription) {
+                Ok(()) => self.succeed(id, &result, filter.as_ref()),
+                Err(error) => push_error(&mut self.out, id, &error),
+            },
+            Err(error) => push_error(&mut self.out, id, &error),
+        }
+    }
+
+    fn run(&mut self, request: &Request<'_>, work: Work, filter: Option<Filter>) -> Result<(), RpcError> {
+        let slot = Arc::clone(&self.quota.running).try_acquire_owned().map_err(|_| {
+            RpcError::failed(format_args!("{MAX_RUNNING} requests are running already: try again later"))
+        })?;
+        let mut share = self.quota.share();
+        let held = request.len.saturating_add(filter.as_ref().map_or(0, Filter::held));
+        if let Err(full) = share.hold(held)
+            && held > ORDINARY_REQUEST_LEN
+        {
+            return Err(RpcError::failed(full));
+        }
+        let id = request.id.into();
+        self.running.spawn(async move {
+            let result = work.await;
+            drop(slot);
+            Finished { id, filter, result, _share: share }
+        });
+        Ok(())
+    }
+
+    fn subscribe(&mut self, subscription: Subscription) -> Result<(), RpcError> {
+        if self.subscription.is_some() {
+            let again = "This connection has a subscription already: open another connection";
+            return Err(RpcError::invalid_request(again));
+        }
+        let place = Arc::clone(&self.quota.subscriptions).try_acquire_owned().map_err(|_| {
+            RpcError::failed(format_args!(
+                "There are {MAX_SUBSCRIPTIONS} subscriptions already: end another one"
+            ))
+        })?;
+        self.subscription = Some((subscription, place));
+        Ok(())
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        let Finished { id, filter, result, .. } = finished;
+        match result {
+            Ok(result) => self.succeed(&id, &result, filter.as_ref()),
+            Err(error) => push_error(&mut self.out, &id, &error),
+        }
+    }
+
+    fn succeed(&mut self, id: &str, result: &str, filter: Option<&Filter>) {
+        match filter {
+            Some(filter) => push_result(&mut self.out, id, &filter.apply(result)),
+            None => push_result(&mut self.out, id, result),
+        }
+    }
+
+    fn notify(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Event(Event::CustomMessage { number, peer, kind, payload, received }) => {
+                let params = object(|params| {
+                    params.bare("number", number);
+                    params.string("peer_id", peer);
+                    params.bare("type", kind.get());
+                    // With the type, as Core Lightning hands messages to its plugins.
+                    params.hex("payload", &[&kind.get().to_be_bytes(), payload.as_ref()].concat());
+                    params.string("time", humantime::format_rfc3339_millis(*received));
+                });
+                push_notification(&mut self.out, "custommsg", &params);
+            }
+            Delivery::Gap { missed } => {
+                let params = object(|params| params.bare("missed", missed));
+                push_notification(&mut self.out, "custommsg_gap", &params);
+            }
+            // Not subscribed to.
+            Delivery::Event(_) => {}
+        }
+    }
+
+    /// A connection that once carried a large answer does not keep its room.
+    fn give_back_memory(&mut self) {
+        if self.out.is_empty() && self.out.capacity() > HIGH_WATER {
+            self.out = BytesMut::new();
+        }
+    }
+}
+
+/// Reads what there is room for; without room, nothing, for ever.
+async fn read(reader: &mut ReadHalf<'_>, room: Option<&mut BytesMut>) -> io::Result<usize> {
+    match room {
+        Some(room) => reader.read_buf(room).await,
+        None => pending().await,
+    }
+}
+
+async fn next(subscription: Option<&mut Subscription>) -> Option<Delivery> {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => pending().await,
+    }
+}
+
+/// Lets a client whose request was refused finish what it is sending, so that it gets to read why.
+async fn linger(mut stream: UnixStream) {
+    let swallow = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // However this ends, the connection closes.
+    let _ = tokio::time::timeout(LINGER, swallow).await;
+}

@@ -1,0 +1,276 @@
+//! `oddwired` as a process: how it starts, what it refuses, how it ends, and one message from node to node.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::tempdir;
+
+#[path = "process/running.rs"]
+mod running;
+
+use running::{Daemon, Process, follow, oddwire_cli, oddwired, text, wait_for};
+
+/// Starts a daemon that must refuse, and returns what it says.
+fn refusal(command: &mut Command) -> String {
+    let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().unwrap();
+    let stderr = text(&stderr);
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    stderr
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn two_daemons_exchange_a_message_and_stop() {
+    let (a, b) = (tempdir().unwrap(), tempdir().unwrap());
+    let (a, b) = (Daemon::start(a.path(), &["--alias=alice"]), Daemon::start(b.path(), &[]));
+    assert_eq!(a.call(&["getinfo"])["alias"], "alice");
+    a.connect(&b);
+    assert_eq!(b.call(&["listpeers"])["peers"][0]["id"], a.id.as_str());
+
+    let mut listen = Process::spawn(oddwire_cli(&b.dir).args(["listen", "--count=1"]).stderr(Stdio::piped()));
+    wait_for(&follow(listen.child.stderr.take().unwrap()), "# listening");
+    let sent = a.call(&["sendcustommsg", &b.id, "77770012"]);
+    assert_eq!(sent["status"], "Message sent to connectd for delivery");
+    let line: serde_json::Value = serde_json::from_str(&listen.wait_for_line("payload")).unwrap();
+    assert_eq!((&line["peer"], &line["payload"]), (&a.id.as_str().into(), &"77770012".into()));
+    assert_eq!(line["type"], 0x7777);
+    assert!(listen.wait().0.success());
+
+    for daemon in [a, b] {
+        assert!(daemon.cli(&["stop"]).status.success());
+        let (status, _) = daemon.process.wait();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn what_it_makes_is_for_its_user_only_and_the_key_stays() {
+    let dir = tempdir().unwrap();
+    let home = dir.path().join("home");
+    let daemon = Daemon::start(&home, &[]);
+    let network_dir = home.join("regtest");
+    assert_eq!(mode(&home), 0o700);
+    assert_eq!(mode(&network_dir), 0o700);
+    assert_eq!(mode(&network_dir.join("hsm_secret")), 0o400);
+    assert_eq!(mode(&network_dir.join("lightning-rpc")), 0o600);
+    let id = daemon.id.clone();
+    daemon.process.signal("TERM");
+    let (status, log) = daemon.process.wait();
+    assert_eq!(status.code(), Some(0));
+    assert!(log.iter().any(|line| line.contains("SIGTERM")), "{log:?}");
+
+    let daemon = Daemon::start(&home, &["--rpc-file-mode=0660"]);
+    assert_eq!(daemon.id, id);
+    assert_eq!(mode(&network_dir.join("lightning-rpc")), 0o660);
+}
+
+#[test]
+fn a_second_signal_ends_a_stop_that_waits() {
+    let (dir, silent) = (tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let daemon = Daemon::start(dir.path(), &[]);
+    let port = silent.local_addr().unwrap().port().to_string();
+    // The generator of secp256k1: any valid id will do.
+    let peer = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let mut connect = Process::spawn(oddwire_cli(dir.path()).args(["connect", peer, "127.0.0.1", &port]));
+    // The call runs, and it is going to run for long: this peer never says a word.
+    let _connection = silent.accept().unwrap();
+    daemon.process.signal("TERM");
+    daemon.process.wait_for_line("SIGTERM: stopping");
+    daemon.process.signal("INT");
+    let (status, log) = daemon.process.wait();
+    assert_eq!(status.code(), Some(1), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("SIGINT while stopping")), "{log:?}");
+    assert!(!connect.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_killed_daemon_leaves_nothing_in_the_way() {
+    let dir = tempdir().unwrap();
+    let daemon = Daemon::start(dir.path(), &[]);
+    let id = daemon.id.clone();
+    daemon.process.signal("KILL");
+    assert_eq!(daemon.process.wait().0.code(), None);
+    assert!(dir.path().join("regtest/lightning-rpc").exists());
+    let daemon = Daemon::start(dir.path(), &[]);
+    assert_eq!(daemon.call(&["getinfo"])["id"], id.as_str());
+}
+
+#[test]
+fn a_second_daemon_on_a_directory_is_refused_and_the_first_goes_on() {
+    let dir = tempdir().unwrap();
+    let first = Daemon::start(dir.path(), &[]);
+    let said = refusal(&mut oddwired(dir.path()));
+    let process = format!("process {}", first.process.child.id());
+    for part in [dir.path().to_str().unwrap(), &process, "--lightning-dir"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(first.call(&["getinfo"])["id"], first.id.as_str());
+}
+
+#[test]
+fn a_directory_where_another_program_answers_is_refused() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("regtest")).unwrap();
+    let _lightningd = UnixListener::bind(dir.path().join("regtest/lightning-rpc")).unwrap();
+    let said = refusal(&mut oddwired(dir.path()));
+    assert!(said.contains("regtest/lightning-rpc") && said.contains("Core Lightning"), "{said}");
+    assert!(!dir.path().join("regtest/hsm_secret").exists());
+}
+
+#[test]
+fn what_cannot_be_made_or_bound_is_named_with_what_to_do() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let said = refusal(&mut oddwired(&file.join("home")));
+    assert!(said.contains("file/home") && said.contains("--lightning-dir"), "{said}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refusal(oddwired(dir.path()).arg(format!("--addr={address}")));
+    assert!(said.contains(&address) && said.contains("--autolisten=false"), "{said}");
+
+    let said = refusal(oddwired(dir.path()).arg("--rpc-file=/nonexistent/rpc"));
+    assert!(said.contains("/nonexistent/rpc") && said.contains("--rpc-file"), "{said}");
+
+    let long = dir.path().join("a".repeat(120));
+    let said = refusal(oddwired(dir.path()).arg(format!("--rpc-file={}", long.display())));
+    assert!(said.contains(long.to_str().unwrap()) && said.contains("--rpc-file"), "{said}");
+
+    let said = refusal(oddwired(dir.path()).arg("--log-file=/nonexistent/log"));
+    assert!(said.contains("/nonexistent/log") && said.contains("--log-file"), "{said}");
+
+    std::fs::remove_file(dir.path().join("regtest/hsm_secret")).unwrap();
+    std::fs::write(dir.path().join("regtest/hsm_secret"), [1; 31]).unwrap();
+    let said = refusal(&mut oddwired(dir.path()));
+    assert!(said.contains("hsm_secret") && said.contains("31"), "{said}");
+    assert_eq!(std::fs::read(dir.path().join("regtest/hsm_secret")).unwrap(), [1; 31]);
+}
+
+#[test]
+fn wrong_options_are_refused_before_anything_is_made() {
+    let dir = tempdir().unwrap();
+    let home = dir.path().join("home");
+    for option in [
+        "--nonsense",
+        "argument",
+        "--network=litecoin",
+        "--addr=127.0.0.1:99999",
+        "--bind-addr=/tmp/socket",
+        "--alias=a-name-of-more-than-thirty-two-bytes",
+        "--rgb=red",
+        "--rpc-file-mode=777",
+        "--log-level=loud",
+        "--autolisten=perhaps",
+    ] {
+        let said = refusal(oddwired(&home).arg(option));
+        let name = option.split('=').next().unwrap();
+        assert!(said.contains(name), "{option}: {said}");
+        assert!(!home.exists(), "{option}");
+    }
+}
+
+#[test]
+fn a_directory_deeper_than_a_socket_path_works_with_the_default_socket() {
+    let dir = tempdir().unwrap();
+    let deep = dir.path().join("a".repeat(60)).join("b".repeat(60));
+    let daemon = Daemon::start(&deep, &[]);
+    assert_eq!(daemon.call(&["getinfo"])["id"], daemon.id.as_str());
+}
+
+#[test]
+fn the_log_goes_where_it_is_told_in_the_lines_that_tools_parse() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("log");
+    let option = format!("--log-file={}", file.display());
+    // A line goes to the places in their order: what is on standard output is in the file.
+    let options =
+        [&*option, "--log-file=-", "--log-prefix=l1 ", "--log-level=debug", "--alias=bob", "--rgb=0a0b0c"];
+    let daemon = Daemon::start(dir.path(), &options);
+    let renamed = dir.path().join("log.1");
+    std::fs::rename(&file, &renamed).unwrap();
+    daemon.process.signal("HUP");
+    daemon.process.wait_for_line("Log files opened anew");
+    let id = daemon.id.clone();
+    daemon.process.signal("TERM");
+    // A daemon that ends has written everything.
+    assert!(daemon.process.wait().0.success());
+    let anew = std::fs::read_to_string(&file).unwrap();
+    assert!(anew.contains("Log files opened anew") && anew.contains("Stopped"), "{anew}");
+
+    let logged = std::fs::read_to_string(&renamed).unwrap();
+    let line = logged.lines().find(|line| line.contains("Server started")).unwrap();
+    let (head, rest) = line.split_at("l1 2026-11-21T01:02:03.004Z".len());
+    assert!(head.starts_with("l1 2") && head.ends_with('Z'), "{line}");
+    let version =
+        text(&Command::new(env!("CARGO_BIN_EXE_oddwired")).arg("--version").output().unwrap().stdout);
+    let expected = format!(
+        " INFO    lightningd: Server started with public key {}, alias bob (color #0a0b0c) and lightningd {}",
+        id,
+        version.trim_end()
+    );
+    assert_eq!(rest, expected);
+    assert!(logged.contains(" DEBUG   connectd: Listening on 127.0.0.1:"), "{logged}");
+}
+
+#[test]
+fn a_reader_of_the_log_that_stalls_stalls_nothing_else() {
+    let (dir, file) = (tempdir().unwrap(), tempdir().unwrap());
+    let file = file.path().join("log");
+    let options = [format!("--log-file={}", file.display()), "--log-file=-".to_owned()];
+    let mut child = oddwired(dir.path()).args(options).stdout(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stdout.take().unwrap());
+    let started = log.by_ref().lines().find(|line| line.as_ref().unwrap().contains("Server started"));
+    assert!(started.is_some());
+    // From here on nobody reads. Each of these calls logs its parameter; a pipe holds 64 KiB.
+    let parameter = "x".repeat(50_000);
+    for _ in 0..40 {
+        let output = oddwire_cli(dir.path()).args(["ping", &parameter]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+    }
+    assert!(oddwire_cli(dir.path()).arg("stop").output().unwrap().status.success());
+    assert!(child.wait().unwrap().success());
+    // The other place got all of it.
+    let logged = std::fs::read_to_string(&file).unwrap();
+    let line =
+        "INFO    lightningd: JSON COMMAND ping: Invalid parameter id (should be a node id): token '\"xxx";
+    assert_eq!(logged.matches(line).count(), 40);
+    assert!(logged.ends_with("Stopped\n"));
+}
+
+#[test]
+fn version_is_one_line_that_clients_can_compare() {
+    let output = Command::new(env!("CARGO_BIN_EXE_oddwired")).arg("--version").output().unwrap();
+    let version = text(&output.stdout);
+    assert!(
+        output.status.success() && version.starts_with("v26.06") && version.lines().count() == 1,
+        "{version}"
+    );
+    let help = Command::new(env!("CARGO_BIN_EXE_oddwired")).arg("--help").output().unwrap();
+    assert!(help.status.success() && text(&help.stdout).contains("--lightning-dir"));
+}
+
+#[test]
+fn it_opens_as_many_files_as_the_system_allows() {
+    let dir = tempdir().unwrap();
+    let with_few_files = format!("ulimit -S -n 200 && exec '{}' \"$@\"", env!("CARGO_BIN_EXE_oddwired"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &with_few_files, "sh"]).args(oddwired(dir.path()).get_args());
+    let daemon = Process::spawn(&mut shell);
+    daemon.wait_for_line("Server started with public key");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.child.id())).unwrap();
+    let files: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    let ["Max", "open", "files", soft, hard, ..] = files[..] else { panic!("{limits}") };
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "200");
+}

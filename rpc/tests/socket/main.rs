@@ -1,0 +1,15 @@
+//! The server on a real unix socket, with real nodes on loopback behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
+
+mod examples;
+mod fixture;
+mod golden;
+mod misbehaviour;
+mod serving;
+mod subscription;
