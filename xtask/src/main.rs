@@ -1,0 +1,75 @@
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! One file per command. Each prints what it runs, how long it took and a summary at the end, reports every finding and
+//! not only the first, and exits with a status other than zero when anything failed.
+//!
+//! Nothing of Oddwire lives here and nothing depends on this crate. It drives the programs a developer would drive by
+//! hand (cargo, python3, the built `oddwired`), so that a failure here can be repeated there.
+
+#![forbid(unsafe_code)]
+
+mod bench;
+mod ci;
+mod demo;
+mod features;
+mod fuzz;
+mod interop;
+mod loom;
+mod needs;
+mod report;
+mod run;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The commands of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start two nodes on loopback, send a custom message each way, show it, leave nothing behind
+    Demo,
+    /// Everything that proves the project; CI runs this
+    Test(test::Options),
+    /// Hold the rules of the house that a program can hold
+    Tidy,
+    /// Search all interleavings of the send queue
+    Loom,
+    /// List the fuzz targets, or run one of them
+    Fuzz(fuzz::Options),
+    /// Run the benchmarks and print the medians side by side
+    Bench(bench::Options),
+    /// Do what CI does, install steps included
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Demo => demo::demo(&workspace),
+        Command::Test(options) => test::test(&workspace, &options),
+        Command::Tidy => tidy::tidy(&workspace),
+        Command::Loom => loom::loom(&workspace),
+        Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
+        Command::Bench(options) => bench::bench(&workspace, &options),
+        Command::Ci => ci::ci(&workspace),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

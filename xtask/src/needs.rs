@@ -1,0 +1,79 @@
+//! What the checks need from the machine, looked for before anything is built.
+//!
+//! All that is missing is named at once, each with what wants it and how to get it. Nothing is skipped in silence: a
+//! missing program is a failed check.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run;
+use crate::workspace::Workspace;
+
+struct Need {
+    what: &'static str,
+    wanted_by: &'static str,
+    get_it: &'static str,
+    there: fn(&Workspace) -> bool,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        what: "a C compiler (cc)",
+        wanted_by: "libsecp256k1, the curve that BOLT 8 uses",
+        get_it: "apt-get install gcc libc6-dev",
+        there: |_| run::succeeds(Command::new("cc").arg("--version")),
+    },
+    Need {
+        what: "rustfmt",
+        wanted_by: "the check `fmt`",
+        get_it: "rustup component add rustfmt",
+        there: |workspace| run::succeeds(&mut workspace.cargo(&["fmt", "--version"])),
+    },
+    Need {
+        what: "clippy",
+        wanted_by: "the check `clippy`",
+        get_it: "rustup component add clippy",
+        there: |workspace| run::succeeds(&mut workspace.cargo(&["clippy", "--version"])),
+    },
+    Need {
+        what: "git",
+        wanted_by: "the check `tidy`, which looks at the files that belong to the project",
+        get_it: "apt-get install git",
+        there: |_| run::succeeds(Command::new("git").arg("--version")),
+    },
+    Need {
+        what: "Python 3.10 or newer",
+        wanted_by: "the check `interop`: pyln-proto as a peer, pyln-client as a client",
+        get_it: "apt-get install python3",
+        there: |_| {
+            run::succeeds(
+                Command::new("python3").args(["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]),
+            )
+        },
+    },
+    Need {
+        what: "Python's modules venv and ensurepip",
+        wanted_by: "the check `interop`, which keeps its Python packages in the target directory",
+        get_it: "apt-get install python3-venv",
+        there: |_| run::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
+    },
+];
+
+/// # Errors
+/// Something is missing; the error names all of it.
+pub(crate) fn needs(workspace: &Workspace) -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.there)(workspace)).collect();
+    for need in NEEDS {
+        let found = if missing.iter().any(|other| other.what == need.what) { "MISSING" } else { "found" };
+        println!("{found:<8} {}", need.what);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = missing
+        .iter()
+        .map(|need| format!("{} is missing, wanted by {}: {}", need.what, need.wanted_by, need.get_it))
+        .collect();
+    bail!("{}", list.join("\n"));
+}
