@@ -127,7 +127,7 @@ impl Connections {
         };
         if let Some(evicted) = evicted.and_then(|serial| table.arriving.remove(&serial)) {
             tracing::debug!("too many connections without init: closing the oldest");
-            evicted.mailbox.abort(CloseReason::HandshakeTimeout);
+            evicted.mailbox.abort(CloseReason::TooManyPending);
         }
         let arrival = Arrival { mailbox: Arc::clone(&place.mailbox), from, since: Instant::now(), id: None };
         table.arriving.insert(place.serial, arrival);

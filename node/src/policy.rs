@@ -57,9 +57,11 @@ impl Treatment {
         use Severity::{Ordinary, Unusual};
         let (severity, parting, reconnect) = match reason {
             // Nobody has proven to be anybody: scanners do this all day.
-            Why::Handshake(_) | Why::HandshakeTimeout | Why::InitTimeout | Why::PingTimeout => {
-                (Ordinary, Drop, Later)
-            }
+            Why::Handshake(_)
+            | Why::HandshakeTimeout
+            | Why::InitTimeout
+            | Why::TooManyPending
+            | Why::PingTimeout => (Ordinary, Drop, Later),
             Why::NoMessageType { .. }
             | Why::MessageTooShort(_)
             | Why::InitNotFirst(_)

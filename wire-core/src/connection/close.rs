@@ -54,6 +54,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The driver's transmit buffer is too small for a frame that the protocol demands.
     NoRoomToTransmit,
+    /// So many others wait to be authenticated that the oldest of them, this one, had to make room.
+    TooManyPending,
     /// We have as many peers as we want.
     TooManyPeers,
     /// Our user asked for it.
@@ -90,6 +92,9 @@ impl fmt::Display for CloseReason {
             Self::PeerError => f.write_str("the peer sent an error for the connection"),
             Self::PeerClosed => f.write_str("the peer closed the connection"),
             Self::NoRoomToTransmit => f.write_str("the peer demands a reply longer than the transmit buffer"),
+            Self::TooManyPending => {
+                f.write_str("too many connections wait for their init: the oldest made room")
+            }
             Self::TooManyPeers => f.write_str("too many peers are connected"),
             Self::LocalDisconnect => f.write_str("disconnected by request"),
             Self::Replaced => f.write_str("replaced by a newer connection of the same peer"),
@@ -127,6 +132,7 @@ impl CloseReason {
             | Self::PeerError
             | Self::PeerClosed
             | Self::NoRoomToTransmit
+            | Self::TooManyPending
             | Self::LocalDisconnect
             | Self::Replaced
             | Self::Shutdown
