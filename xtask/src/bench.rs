@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the benchmarks, and their medians side by side.
 //!
 //! Criterion prints a page per measurement; what a reader wants is one line each, and beside it how it stands to the
-//! first of its group, which is ours. The figures are of the machine that they were measured on.
+//! first of its case, which is ours. The figures are of the machine that they were measured on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,9 @@ pub(crate) struct Options {
 }
 
 struct Measurement {
-    group: String,
+    /// What is compared: the group and the size or number of threads.
+    case: String,
+    /// Who was measured.
     name: String,
     median: f64,
     measured: SystemTime,
@@ -67,10 +69,9 @@ fn read(directory: &Path) -> Result<Measurement> {
     let estimates = directory.join("estimates.json");
     let figures = json(&estimates)?;
     let text = |key: &str| names[key].as_str().unwrap_or_default().to_owned();
-    let parts = [text("function_id"), text("value_str")];
     Ok(Measurement {
-        group: text("group_id"),
-        name: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" "),
+        case: format!("{} {}", text("group_id"), text("value_str")).trim_end().to_owned(),
+        name: text("function_id"),
         median: figures["median"]["point_estimate"].as_f64().context("an estimate without a median")?,
         measured: fs::metadata(&estimates)?.modified()?,
     })
@@ -81,14 +82,22 @@ fn json(path: &PathBuf) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
+/// One case after the other, ours first in each, and the others' time as a multiple of ours.
 fn print(measurements: &mut [Measurement]) {
-    measurements.sort_by(|a, b| a.group.cmp(&b.group).then(a.measured.cmp(&b.measured)));
-    println!("\n{:<44} {:>14} {:>10}", "median", "time", "ratio");
-    for group in measurements.chunk_by(|a, b| a.group == b.group) {
-        println!("{}", group.first().map_or("", |first| first.group.as_str()));
-        let first = group.first().map_or(1.0, |first| first.median);
-        for Measurement { name, median, .. } in group {
-            println!("  {name:<42} {:>14} {:>9.2}x", time(*median), median / first);
+    measurements.sort_by_key(|one| one.measured);
+    let mut cases: Vec<&str> = Vec::new();
+    for Measurement { case, .. } in measurements.iter() {
+        if !cases.contains(&case.as_str()) {
+            cases.push(case);
+        }
+    }
+    println!("\n{:<44} {:>14} {:>10}", "median", "time", "to ours");
+    for case in cases {
+        println!("{case}");
+        let of_case = measurements.iter().filter(|one| one.case == case);
+        let ours = of_case.clone().next().map_or(1.0, |first| first.median);
+        for Measurement { name, median, .. } in of_case {
+            println!("  {name:<42} {:>14} {:>9.2}x", time(*median), median / ours);
         }
     }
 }
@@ -119,7 +128,7 @@ mod tests {
         let mut measurements = Vec::new();
         collect(home.path(), SystemTime::UNIX_EPOCH, &mut measurements).unwrap();
         let [one] = &measurements[..] else { panic!("{}", measurements.len()) };
-        assert_eq!((one.group.as_str(), one.name.as_str(), one.median), ("seal", "oddwire 64", 1234.5));
+        assert_eq!((one.case.as_str(), one.name.as_str(), one.median), ("seal 64", "oddwire", 1234.5));
 
         measurements.clear();
         let later = SystemTime::now() + std::time::Duration::from_mins(1);
