@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::tempdir;
 
@@ -273,4 +274,60 @@ fn it_opens_as_many_files_as_the_system_allows() {
     let ["Max", "open", "files", soft, hard, ..] = files[..] else { panic!("{limits}") };
     assert_eq!(soft, hard);
     assert_ne!(soft, "200");
+}
+
+/// The most memory that a process has had resident so far, in KiB.
+fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Writes until everything is written or the other side takes no more for a while. Answers how much it took.
+fn write_what_it_takes(socket: &mut UnixStream, bytes: &[u8]) -> usize {
+    socket.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut taken = 0;
+    while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+        match socket.write(rest) {
+            Ok(written) if written > 0 => taken += written,
+            _ => break,
+        }
+    }
+    taken
+}
+
+#[test]
+fn hostile_clients_and_strangers_cost_little_memory() {
+    const MOST: u64 = 64 * 1024;
+    const FLOOD: usize = 100_000_000;
+    let dir = tempdir().unwrap();
+    let daemon = Daemon::start(dir.path(), &[]);
+    let process = daemon.process.child.id();
+    let path = dir.path().join("regtest/lightning-rpc");
+
+    // Much that is no request, and much that is one after the other and whose answers nobody reads.
+    let mut endless = UnixStream::connect(&path).unwrap();
+    write_what_it_takes(&mut endless, &vec![b'['; FLOOD]);
+    let mut deaf = UnixStream::connect(&path).unwrap();
+    let request = br#"{"jsonrpc":"2.0","id":1,"method":"help","params":{}}"#;
+    let taken = write_what_it_takes(&mut deaf, &request.repeat(FLOOD / request.len()));
+    assert!(taken < FLOOD / 2, "a client that does not read is read from without end: {taken} bytes");
+
+    // Strangers that say a part of act one, and nothing more.
+    let port = daemon.call(&["getinfo"])["binding"][0]["port"].as_u64().unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let strangers: Vec<TcpStream> = (0..400)
+        .map(|_| {
+            let mut stranger = TcpStream::connect(&address).unwrap();
+            stranger.write_all(&[0; 49]).unwrap();
+            stranger
+        })
+        .collect();
+
+    let other = tempdir().unwrap();
+    let honest = Daemon::start(other.path(), &[]);
+    honest.connect(&daemon);
+    let peak = peak_memory(process);
+    assert!(peak < MOST, "{peak} KiB");
+    drop((endless, deaf, strangers));
 }

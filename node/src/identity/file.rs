@@ -79,10 +79,12 @@ pub(super) fn seed(
             len: u64::try_from(contents.len()).unwrap_or(u64::MAX),
         }),
         (_, Some(_)) if is_zero => Err(IdentityError::PassphraseNotNeeded { path: path() }),
-        (_, None) if !is_zero => Err(IdentityError::PassphraseNeeded { path: path() }),
         (words, passphrase) => {
             let mnemonic = parse_mnemonic(words)
                 .map_err(|problem| IdentityError::BadMnemonic { path: path(), problem })?;
+            if !is_zero && passphrase.is_none() {
+                return Err(IdentityError::PassphraseNeeded { path: path() });
+            }
             let seed = Zeroizing::new(mnemonic.to_seed_normalized(passphrase.unwrap_or_default()));
             if !is_zero && *first != <[u8; 32]>::from(Sha256::digest(*seed)) {
                 return Err(IdentityError::WrongPassphrase { path: path() });
@@ -174,10 +176,12 @@ fn name_of(kind: fs::FileType) -> &'static str {
     }
 }
 
-/// Words and spaces; everything else, and nothing at all, is damage or another format.
+/// At least as many words as the shortest mnemonic has, and nothing but words; the rest is damage or another format.
 fn is_mnemonic_like(words: &[u8]) -> bool {
+    const FEWEST_WORDS: usize = 12;
     let words = words.trim_ascii_end();
-    !words.is_empty() && words.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
+    words.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
+        && words.split(|byte| *byte == b' ').count() >= FEWEST_WORDS
 }
 
 fn parse_mnemonic(words: &[u8]) -> Result<Mnemonic, &'static str> {

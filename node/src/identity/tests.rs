@@ -72,6 +72,11 @@ fn what_is_no_secret_is_refused_and_says_why() {
     assert!(matches!(of(b""), IdentityError::WrongSize { len: 0, .. }));
     assert!(matches!(of(&[7; 31]), IdentityError::WrongSize { len: 31, .. }));
     assert!(matches!(of(&[7; 33]), IdentityError::WrongSize { len: 33, .. }));
+    // Letters alone make no mnemonic.
+    assert!(matches!(of(&[b'a'; 33]), IdentityError::WrongSize { len: 33, .. }));
+    assert!(matches!(of(&with_words([7; 32], "not a mnemonic")), IdentityError::WrongSize { len: 46, .. }));
+    let misspelt = with_words([7; 32], &words.replace("about", "abandon"));
+    assert!(matches!(of(&misspelt), IdentityError::BadMnemonic { .. }));
     // A secret that went through an editor.
     assert!(matches!(of(&with_words([7; 32], "\n")), IdentityError::WrongSize { len: 33, .. }));
     assert!(matches!(of(&vec![7; 100_000]), IdentityError::WrongSize { len: 100_000, .. }));

@@ -38,7 +38,7 @@ The payload starts with the two bytes of the type, as sendcustommsg takes it. {\
 in this place, because the reader of these lines was too slow. \"# listening\" on standard error says that from here on no
 message is missed unsaid.
 
-  --type N    only messages of this type (decimal); repeatable
+  --type N    only messages of this type, 30583 or 0x7777; repeatable
   --peer ID   only messages from this peer; repeatable
   --count N   end after so many messages
 
@@ -51,8 +51,14 @@ const HEADING: &str = "Options of listen";
 /// Which messages, and how many.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListenOptions {
-    /// Messages of this type only (decimal); repeatable
-    #[arg(help_heading = HEADING, long = "type", value_name = "N", action = ArgAction::Append)]
+    /// Messages of this type only, 30583 or 0x7777; repeatable
+    #[arg(
+        help_heading = HEADING,
+        long = "type",
+        value_name = "N",
+        action = ArgAction::Append,
+        value_parser = message_type
+    )]
     types: Vec<u16>,
 
     /// Messages from this peer only; repeatable
@@ -62,6 +68,15 @@ pub(super) struct ListenOptions {
     /// End after so many messages
     #[arg(help_heading = HEADING, long, value_name = "N")]
     count: Option<NonZeroU64>,
+}
+
+/// A message type as people write it: decimal, or hex behind `0x`.
+fn message_type(text: &str) -> Result<u16, &'static str> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => u16::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| "a message type is a number from 0 to 65535, or 0x0 to 0xffff")
 }
 
 impl ListenOptions {
@@ -193,12 +208,22 @@ fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
 mod tests {
     use serde_json::value::RawValue;
 
-    use super::{Line, line};
+    use super::{Line, line, message_type};
     use crate::client::Notification;
 
     fn shown(method: &str, params: &str) -> Option<Line> {
         let params = RawValue::from_string(params.to_owned()).unwrap();
         line(&Notification::Message { method: method.to_owned(), params }).unwrap()
+    }
+
+    #[test]
+    fn a_type_is_decimal_or_hex() {
+        for (text, number) in [("30583", 0x7777), ("0x7777", 0x7777), ("0", 0), ("0xffff", 65_535)] {
+            assert_eq!(message_type(text), Ok(number));
+        }
+        for text in ["", "0x", "65536", "0x10000", "-1", "7777h", "0x+1 "] {
+            assert!(message_type(text).is_err(), "{text}");
+        }
     }
 
     #[test]
