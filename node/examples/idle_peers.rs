@@ -32,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         while !matches!(messages.next().await, Some(Delivery::Event(Event::CustomMessage { .. })) | None) {}
         hub.send_custom_message(&node.id(), MessageType::new(32_769), &largest)?;
     }
+    // Nobody tells when the last task has put its buffers away; what is measured is the memory of idle peers.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let used = resident_kib()?;
     let ends = f64::from(count) * 2.0;

@@ -68,38 +68,41 @@ impl Registry {
     pub(crate) fn admit(&self, newer: &Arc<PeerHandle>) -> Admission {
         let _one_at_a_time = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
         let peers = self.peers.pin();
-        let Some(older) = peers.get(&newer.id) else {
+        let Some(older) = peers.get(&newer.peer.id) else {
             if peers.len() >= self.limit {
                 return Admission::Full;
             }
-            peers.insert(newer.id, Arc::clone(newer));
+            peers.insert(newer.peer.id, Arc::clone(newer));
             return Admission::First;
         };
         let older = Arc::clone(older);
-        let crossed = older.direction != newer.direction
+        let crossed = older.peer.direction != newer.peer.direction
             && !older.is_closing()
             && newer.opened.saturating_duration_since(older.opened) < SIMULTANEOUS;
         if crossed && !self.is_kept(newer) {
             return Admission::Yields(older);
         }
-        peers.insert(newer.id, Arc::clone(newer));
+        peers.insert(newer.peer.id, Arc::clone(newer));
         Admission::Replaces(older)
     }
 
     /// Of two connections made at once: whether both sides keep this one.
-    fn is_kept(&self, peer: &PeerHandle) -> bool {
-        match peer.direction {
-            Direction::Out => self.our_id < peer.id,
-            Direction::In => peer.id < self.our_id,
+    fn is_kept(&self, handle: &PeerHandle) -> bool {
+        match handle.peer.direction {
+            Direction::Out => self.our_id < handle.peer.id,
+            Direction::In => handle.peer.id < self.our_id,
         }
     }
 
     /// Removes a connection that has ended, unless another has taken its place, and calls `tell` before any other can
     /// be admitted: nobody hears of the next connection before the end of this one. Whoever is told finds it removed.
-    pub(crate) fn leave(&self, peer: &PeerHandle, tell: impl FnOnce()) {
+    pub(crate) fn leave(&self, handle: &PeerHandle, tell: impl FnOnce()) {
         let _one_at_a_time = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
         // Either outcome is fine: it is gone, or it was replaced.
-        let _ = self.peers.pin().remove_if(&peer.id, |_, current| current.serial == peer.serial);
+        let _ = self
+            .peers
+            .pin()
+            .remove_if(&handle.peer.id, |_, current| current.peer.serial == handle.peer.serial);
         tell();
     }
 }

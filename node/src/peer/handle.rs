@@ -19,13 +19,7 @@ use crate::{MessageType, NodeId, PingError, PingReply, SendError};
 /// Shared between the registry, callers and the peer's task.
 #[derive(Debug)]
 pub(crate) struct PeerHandle {
-    pub(crate) id: NodeId,
-    /// Number of the connection; no two connections of a node have the same.
-    pub(crate) serial: u64,
-    pub(crate) direction: Direction,
-    pub(crate) address: SocketAddr,
-    pub(crate) features: Bytes,
-    pub(crate) seen_as: Option<SocketAddr>,
+    pub(crate) peer: Particulars,
     pub(crate) since: SystemTime,
     /// As `since`, on the clock that never jumps.
     pub(crate) opened: Instant,
@@ -38,26 +32,23 @@ pub(crate) struct PeerHandle {
     gone: Semaphore,
 }
 
-/// What is needed to make a handle.
-pub(super) struct Particulars {
-    pub(super) id: NodeId,
-    pub(super) serial: u64,
-    pub(super) direction: Direction,
-    pub(super) address: SocketAddr,
-    pub(super) features: Bytes,
-    pub(super) seen_as: Option<SocketAddr>,
+/// Who the peer of a connection is, and how it is connected.
+#[derive(Debug)]
+pub(crate) struct Particulars {
+    pub(crate) id: NodeId,
+    /// Number of the connection; no two connections of a node have the same.
+    pub(crate) serial: u64,
+    pub(crate) direction: Direction,
+    pub(crate) address: SocketAddr,
+    /// Of its `init`, see [`PeerInfo::features`].
+    pub(crate) features: Bytes,
+    pub(crate) seen_as: Option<SocketAddr>,
 }
 
 impl PeerHandle {
     pub(super) fn new(peer: Particulars, queue: Shared<SendQueue>, mailbox: Arc<Mailbox>) -> PeerHandle {
-        let Particulars { id, serial, direction, address, features, seen_as } = peer;
         PeerHandle {
-            id,
-            serial,
-            direction,
-            address,
-            features,
-            seen_as,
+            peer,
             since: SystemTime::now(),
             opened: Instant::now(),
             queue,
@@ -70,11 +61,11 @@ impl PeerHandle {
 
     pub(crate) fn info(&self) -> PeerInfo {
         PeerInfo {
-            id: self.id,
-            direction: self.direction,
-            address: self.address,
-            features: self.features.clone(),
-            seen_as: self.seen_as,
+            id: self.peer.id,
+            direction: self.peer.direction,
+            address: self.peer.address,
+            features: self.peer.features.clone(),
+            seen_as: self.peer.seen_as,
             connected_since: self.since,
             traffic: self.counters.snapshot(&self.queue),
         }

@@ -77,7 +77,7 @@ impl Session {
         // From here on its end will be told and its registry entry removed, whatever happens to this task.
         let open = self.open.insert(Open::new(Arc::clone(&self.shared), Arc::clone(&handle), queue));
         if let Some(older) = older {
-            tracing::debug!(peer = %id, "a newer connection takes the place of the one from {}", older.address);
+            tracing::debug!(peer = %id, "a newer connection takes the place of the one from {}", older.peer.address);
             let (heir, inheritance) = oneshot::channel();
             older.mailbox.hand_over(heir);
             // The older task answers within its turn. If it is over already, it has reported what it had.

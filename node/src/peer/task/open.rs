@@ -54,7 +54,7 @@ impl Open {
         let mut unsent = self.inherited.take().map(|mut inherited| inherited.close()).unwrap_or_default();
         unsent.extend(self.queue.close());
         let moving = if heir.is_some() { self.take_movable(&mut unsent) } else { Vec::new() };
-        let id = self.handle.id;
+        let id = self.handle.peer.id;
         // A log that panics is one of the few things that can end a task like this, and a second panic ends the process.
         if !unsent.is_empty() && !std::thread::panicking() {
             tracing::warn!(peer = %id, "{} messages were not sent: {reason}", unsent.len());

@@ -113,7 +113,7 @@ impl Session {
             if let Some(open) = &self.open {
                 open.handle.refuse_messages();
                 let seconds = self.shared.limits.drain.as_secs();
-                tracing::debug!(peer = %open.handle.id, "disconnect_peer: draining with {seconds} second timer.");
+                tracing::debug!(peer = %open.handle.peer.id, "disconnect_peer: draining with {seconds} second timer.");
             }
             self.connection.drain(now.timestamp, reason);
         }
@@ -187,9 +187,9 @@ impl Session {
             WireEvent::Open(ref init) => self.introduction = Some(Introduction::from(init)),
             WireEvent::Message { kind, payload, message } => {
                 let Some(open) = &self.open else { return };
-                log::message(Direction::In, &open.handle.id, message);
+                log::message(Direction::In, &open.handle.peer.id, message);
                 self.feed.deliver(&IncomingMessage {
-                    peer: &open.handle.id,
+                    peer: &open.handle.peer.id,
                     kind,
                     payload,
                     received: now.wall,
