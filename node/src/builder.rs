@@ -1,5 +1,6 @@
 //! Starting a node.
 
+use core::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire_core::connection::Local;
+use wire_core::message::features::{BitTooHigh, Features};
 
+use crate::admission::Gatekeeper;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
@@ -19,12 +22,14 @@ use crate::registry::Registry;
 use crate::{FeatureSet, Identity, Limits, Network, Node};
 
 /// What a node is to be. Made by [`Node::builder`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct NodeBuilder {
     identity: Option<Identity>,
     network: Network,
     listen: Vec<SocketAddr>,
     limits: Limits,
+    features: Option<FeatureSet>,
+    gatekeeper: Option<Arc<dyn Gatekeeper>>,
 }
 
 impl NodeBuilder {
@@ -56,6 +61,24 @@ impl NodeBuilder {
         self
     }
 
+    /// Adds feature bits to those that our `init` offers anyway ([`FeatureSet::DEFAULT`]).
+    ///
+    /// # Errors
+    /// [`BitTooHigh`], which cannot happen for bits that are in a set already.
+    pub fn features(mut self, features: &FeatureSet) -> Result<NodeBuilder, BitTooHigh> {
+        let present = self.features.unwrap_or(FeatureSet::DEFAULT);
+        let union = Features::union(present.as_bytes(), features.as_bytes());
+        self.features = Some(FeatureSet::from_features(union)?);
+        Ok(self)
+    }
+
+    /// Has this gatekeeper asked whether a peer may stay, before it counts as connected. Without one all may.
+    #[must_use]
+    pub fn gatekeeper(mut self, gatekeeper: Arc<dyn Gatekeeper>) -> NodeBuilder {
+        self.gatekeeper = Some(gatekeeper);
+        self
+    }
+
     /// Binds the listeners and starts the node on the current tokio runtime.
     ///
     /// # Errors
@@ -73,7 +96,7 @@ impl NodeBuilder {
         }
         let local = Local {
             key: identity.into_key(),
-            features: FeatureSet::DEFAULT,
+            features: self.features.unwrap_or(FeatureSet::DEFAULT),
             chain_hash: self.network.chain_hash(),
             deadlines: limits.deadlines(),
         };
@@ -88,12 +111,25 @@ impl NodeBuilder {
             attempts: Attempts::new(limits.pending_outbound),
             hub: Hub::new(limits.backlog()),
             even_types: AllowedEvenTypes::none(),
+            gatekeeper: self.gatekeeper,
             stop: watch::Sender::new(false),
         });
         for listener in listeners {
             tokio::spawn(accept_all(Arc::clone(&shared), listener));
         }
         Ok(Node::new(shared))
+    }
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("identity", &self.identity)
+            .field("network", &self.network)
+            .field("listen", &self.listen)
+            .field("limits", &self.limits)
+            .field("features", &self.features)
+            .finish_non_exhaustive()
     }
 }
 

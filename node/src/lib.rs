@@ -8,6 +8,7 @@
 //!
 //! Everything is bounded: see [`Limits`] for every limit, its reason and what happens when it is reached.
 
+pub mod admission;
 pub mod builder;
 pub mod error;
 pub mod even_types;
@@ -25,6 +26,7 @@ mod clock;
 mod connections;
 mod registry;
 
+pub use admission::{Consideration, Gatekeeper, Verdict};
 pub use builder::{NodeBuilder, StartError};
 pub use error::{ConnectError, ConnectStage, DisconnectError, PingError, SendError, SystemError};
 pub use even_types::EvenTypesGuard;

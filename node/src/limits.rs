@@ -24,6 +24,12 @@ pub(crate) const PEER_FEATURES_LEN: usize = 1024;
 /// [`Limits::pending_inbound`] it bounds how many strangers a flood makes us look at in a second.
 pub(crate) const STRANGER_SPARED: Duration = Duration::from_secs(2);
 
+/// Custom messages of a peer that are held back until the gatekeeper has decided on it. Enough for what a protocol says first.
+/// At the limit nothing more is read from the peer before the verdict.
+pub(crate) const HELD_MESSAGES: usize = 64;
+/// Bytes of their payloads. At the limit as for [`HELD_MESSAGES`]; the last one may overshoot.
+pub(crate) const HELD_BYTES: usize = 128 * 1024;
+
 /// How long the listener rests after the system refused to accept (no descriptors, no memory); doubled each time it
 /// refuses again, up to [`ACCEPT_REST_MAX`]. Without it a full table of descriptors means a busy loop.
 pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -54,6 +60,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From the handshake until the peer's `init` is in. Then the connection closes.
     pub init_timeout: Duration,
+    /// How long a [`Gatekeeper`](crate::Gatekeeper) may think about a peer. Then the peer stays, and the log says so.
+    pub admission: Duration,
     /// Silence from a peer after which we ping it.
     pub idle_before_ping: Duration,
     /// From our ping until the pong. Then the peer is gone and the connection closes.
@@ -94,6 +102,8 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(15),
             // LND waits as long for `init`.
             init_timeout: Duration::from_secs(15),
+            // Longer than what asks programs of its own, and gives up on each of them, should ever take.
+            admission: Duration::from_mins(2),
             // Below the minute or more after which other nodes take us for dead; far above one per second.
             idle_before_ping: Duration::from_secs(45),
             pong_timeout: Duration::from_secs(45),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use wire_core::connection::{CloseReason, Local};
 use wire_core::message::ping::Ping;
 
+use crate::admission::Gatekeeper;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) hub: Arc<Hub>,
     pub(crate) even_types: Arc<AllowedEvenTypes>,
+    /// Who is asked whether a peer may stay.
+    pub(crate) gatekeeper: Option<Arc<dyn Gatekeeper>>,
     /// True from the moment the node is to stop.
     pub(crate) stop: watch::Sender<bool>,
 }

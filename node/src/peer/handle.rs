@@ -9,6 +9,9 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use wire_core::connection::CloseReason;
+use wire_core::cursor::{NoRoom, Writer};
+use wire_core::limits::{CHANNEL_ID_LEN, MAX_MESSAGE_LEN, MESSAGE_TYPE_LEN};
+use wire_core::message::error::{ALL_CHANNELS, WarningMessage};
 use wire_core::message::ping::Ping;
 
 use super::mailbox::Mailbox;
@@ -84,6 +87,16 @@ impl PeerHandle {
             // A message with a type is never too short.
             QueueError::Closed | QueueError::TooShort { .. } => SendError::Closing,
         })
+    }
+
+    /// Queues a `warning` about no channel in particular (BOLT 1).
+    pub(super) fn warn(&self, text: &str) -> Result<(), SendError> {
+        let mut message = vec![0; MESSAGE_TYPE_LEN + CHANNEL_ID_LEN + size_of::<u16>() + text.len()];
+        let warning = WarningMessage { channel_id: ALL_CHANNELS, data: text.as_bytes() };
+        warning
+            .encode(&mut Writer::new(&mut message))
+            .map_err(|NoRoom { .. }| SendError::TooLong { len: message.len(), limit: MAX_MESSAGE_LEN })?;
+        self.send(MessageType::WARNING, message.get(MESSAGE_TYPE_LEN..).unwrap_or_default())
     }
 
     pub(crate) async fn ping(&self, ping: Ping) -> Result<PingReply, PingError> {

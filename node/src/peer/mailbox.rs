@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use wire_core::connection::CloseReason;
 use wire_core::message::ping::Ping;
 
+use crate::admission::Verdict;
 use crate::send_queue::Unsent;
 use crate::{PingError, PingReply};
 
@@ -23,6 +24,8 @@ pub(crate) type PingAnswer = oneshot::Sender<Result<PingReply, PingError>>;
 pub(crate) struct Requests {
     /// Send this ping and answer when the pong is in.
     pub(crate) ping: Option<(Ping, PingAnswer)>,
+    /// What was decided about the peer.
+    pub(crate) verdict: Option<Verdict>,
     /// Send what is queued, then close.
     pub(crate) drain: Option<CloseReason>,
     /// Close at once.
@@ -72,6 +75,11 @@ impl Mailbox {
     /// Asks to close at once.
     pub(crate) fn abort(&self, reason: CloseReason) {
         self.ask(|requests| requests.abort = requests.abort.or(Some(reason)));
+    }
+
+    /// Tells what was decided about the peer.
+    pub(crate) fn decide(&self, verdict: Verdict) {
+        self.ask(|requests| requests.verdict = Some(verdict));
     }
 
     /// Asks for the unsent messages, which come through `heir`. It is dropped if the task is over: then it has reported

@@ -10,6 +10,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod admission;
 mod descriptors;
 mod hostile;
 mod limits;

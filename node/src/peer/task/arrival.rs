@@ -7,18 +7,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
-use wire_core::connection::CloseReason;
+use wire_core::connection::{CloseReason, Phase};
 use wire_core::message::address::Address;
 use wire_core::message::init::Init;
 
 use super::open::Open;
-use super::session::Session;
-use crate::events::Event;
+use super::session::{Now, Session};
+use crate::admission::{Held, HeldMessage, Verdict, await_verdict};
+use crate::events::{Event, IncomingMessage};
 use crate::limits::PEER_FEATURES_LEN;
 use crate::peer::handle::{Particulars, PeerHandle};
 use crate::registry::{Admission, SIMULTANEOUS};
 use crate::send_queue::{Consumer, Unsent, send_queue};
-use crate::{ConnectError, Limits, PeerInfo};
+use crate::{ConnectError, Direction, Limits, PeerInfo};
 
 /// What the peer's `init` says of it.
 pub(super) struct Introduction {
@@ -39,7 +40,8 @@ impl From<&Init<'_>> for Introduction {
 }
 
 impl Session {
-    /// Enters the connection in the registry, takes over from an older one of the same peer, and tells everyone.
+    /// Enters the connection in the registry, takes over from an older one of the same peer, and tells everyone, unless a
+    /// gatekeeper has to think about it first.
     ///
     /// Waits for nobody but a task of this node that has been asked to end, or for at most [`SIMULTANEOUS`].
     pub(super) async fn arrive(&mut self, introduction: Introduction) {
@@ -89,10 +91,75 @@ impl Session {
         if let Some(seen_as) = seen_as {
             tracing::debug!(peer = %id, "Peer says it sees our address as: {seen_as}");
         }
-        let info = handle.info();
+        let consideration =
+            self.shared.gatekeeper.as_ref().and_then(|gatekeeper| gatekeeper.consider(&handle.info()));
+        match consideration {
+            Some(consideration) => {
+                self.held = Some(Held::default());
+                await_verdict(consideration, &self.shared.limits, Arc::clone(&self.place.mailbox));
+            }
+            None => self.announce(),
+        }
+    }
+
+    /// Does what was decided about the peer.
+    pub(super) fn heed_verdict(&mut self, verdict: Verdict, now: Now) {
+        let Some(held) = self.held.take() else { return };
+        // A connection that is closing already was told why.
+        if self.connection.phase() != Phase::Open {
+            self.forget(&held);
+            return;
+        }
+        match verdict {
+            Verdict::Welcome => {
+                self.announce();
+                self.deliver(held);
+            }
+            Verdict::TurnAway { warning } => {
+                self.forget(&held);
+                self.turn_away(warning, now);
+            }
+        }
+    }
+
+    /// Tells everyone that the peer is connected.
+    fn announce(&mut self) {
+        let Some(open) = &mut self.open else { return };
         open.is_announced = true;
+        let info = open.handle.info();
         self.shared.hub.publish(&Event::Connected(info.clone()));
         self.tell_outcome(|| Ok(info));
+    }
+
+    fn deliver(&mut self, held: Held) {
+        let Some(open) = &self.open else { return };
+        let peer = &open.handle.peer.id;
+        for message in held.into_messages() {
+            let HeldMessage { kind, payload, received } = &message;
+            self.feed.deliver(&IncomingMessage { peer, kind: *kind, payload, received: *received });
+        }
+    }
+
+    /// Messages of a peer that never came to be one.
+    pub(super) fn forget(&self, held: &Held) {
+        if let (Some(id), 1..) = (self.connection.their_id(), held.len()) {
+            tracing::debug!(peer = %id, "{} messages of a peer that does not stay are dropped", held.len());
+        }
+    }
+
+    /// Closes the connection, after everything that was queued and the warning.
+    fn turn_away(&mut self, warning: Option<String>, now: Now) {
+        let Some(open) = &self.open else { return };
+        let id = open.handle.peer.id;
+        tracing::debug!(peer = %id, "does not stay");
+        if let Some(text) = warning {
+            if let Err(error) = open.handle.warn(&text) {
+                tracing::debug!(peer = %id, "it is not told why: {error}");
+            }
+            self.shared.hub.publish(&Event::Warning { id, direction: Direction::Out, text });
+        }
+        open.handle.refuse_messages();
+        self.connection.drain(now.timestamp, CloseReason::LocalDisconnect);
     }
 
     /// Whether `other`, to which this connection gives way, ends within a moment: the peer has kept this one.

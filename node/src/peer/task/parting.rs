@@ -19,6 +19,9 @@ pub(super) async fn part(mut session: Session, stream: TcpStream, all_written: b
     let treatment = Treatment::of(reason);
     session.log_end(reason, treatment.severity);
     session.publish_counters();
+    if let Some(held) = session.held.take() {
+        session.forget(&held);
+    }
     let error = session.connect_error(reason);
     session.tell_outcome(|| Err(error));
 

@@ -15,6 +15,7 @@ use wire_core::message::ping::Ping;
 
 use super::arrival::Introduction;
 use super::open::{Heir, Open};
+use crate::admission::Held;
 use crate::clock::Clock;
 use crate::connections::Place;
 use crate::events::{Event, Feed, IncomingMessage};
@@ -72,7 +73,9 @@ pub(super) struct Session {
     pub(super) system_error: Option<SystemError>,
     /// Whether it was told that we warned the peer.
     pub(super) has_warned: bool,
-    feed: Feed,
+    /// The peer's custom messages, while it is being decided whether it stays.
+    pub(super) held: Option<Held>,
+    pub(super) feed: Feed,
     /// Who waits for a pong.
     ping_answer: Option<PingAnswer>,
 }
@@ -98,6 +101,7 @@ impl Session {
             heir: None,
             system_error: None,
             has_warned: false,
+            held: None,
             feed,
             ping_answer: None,
         }
@@ -105,9 +109,14 @@ impl Session {
 
     /// Does what others have asked since the last turn.
     pub(super) fn heed_requests(&mut self, now: Now) {
-        let Some(Requests { ping, drain, abort, hand_over }) = self.place.mailbox.take() else { return };
+        let Some(Requests { ping, verdict, drain, abort, hand_over }) = self.place.mailbox.take() else {
+            return;
+        };
         if let Some((ping, answer)) = ping {
             self.ping(now, ping, answer);
+        }
+        if let Some(verdict) = verdict {
+            self.heed_verdict(verdict, now);
         }
         if let Some(reason) = drain {
             if let Some(open) = &self.open {
@@ -145,7 +154,10 @@ impl Session {
 
     /// Whether input may be looked at.
     pub(super) fn may_read(&self) -> bool {
-        self.connection.wants_read() && self.introduction.is_none() && !self.has_input_ended
+        self.connection.wants_read()
+            && self.introduction.is_none()
+            && !self.has_input_ended
+            && !self.held.as_ref().is_some_and(Held::is_full)
     }
 
     /// Has the connection look at received bytes, frame by frame, for at most `frames` frames.
@@ -188,6 +200,14 @@ impl Session {
             WireEvent::Message { kind, payload, message } => {
                 let Some(open) = &self.open else { return };
                 log::message(Direction::In, &open.handle.peer.id, message);
+                if let Some(held) = &mut self.held {
+                    held.hold(kind, payload, now.wall);
+                    return;
+                }
+                // It was turned away and is being sent what is queued for it.
+                if !open.is_announced {
+                    return;
+                }
                 self.feed.deliver(&IncomingMessage {
                     peer: &open.handle.peer.id,
                     kind,
