@@ -94,8 +94,9 @@ impl NodeBuilder {
             listening.push(listener.local_addr().map_err(failed)?);
             listeners.push(listener);
         }
+        let (key, secrets) = identity.into_parts();
         let local = Local {
-            key: identity.into_key(),
+            key,
             features: self.features.unwrap_or(FeatureSet::DEFAULT),
             chain_hash: self.network.chain_hash(),
             deadlines: limits.deadlines(),
@@ -103,6 +104,7 @@ impl NodeBuilder {
         let shared = Arc::new(Shared {
             registry: Registry::new(local.key.node_id(), limits.peers),
             local: Arc::new(local),
+            secrets,
             network: self.network,
             limits,
             listening,

@@ -16,10 +16,12 @@ use wire_core::secret::{Secret, StaticKey};
 
 use crate::NodeId;
 
-/// A node's static key. One node is made of it; it can be neither copied nor printed, and is wiped at the end.
+/// A node's static key, and what further secrets of the node are derived from. One node is made of it; it can be neither
+/// copied nor printed, and is wiped at the end.
 #[derive(Debug)]
 pub struct Identity {
     key: StaticKey,
+    secrets: SecretBase,
 }
 
 impl Identity {
@@ -51,16 +53,17 @@ impl Identity {
     pub fn load(path: &Path, passphrase: Option<&str>) -> Result<Identity, IdentityError> {
         let contents = file::read(path)?;
         let seed = file::seed(path, &contents, passphrase)?;
-        derive_node_key(&seed)
+        derive(&seed)
     }
 
-    /// The identity whose static key is `secret` itself; nothing is derived from it.
+    /// The identity whose static key is `secret` itself. Further secrets ([`Node::derive_secret`](crate::Node::derive_secret))
+    /// are derived from it as they would be from a file of these bytes.
     ///
     /// # Errors
     /// [`IdentityError::InvalidKey`] for zero and for what is not below the order of the curve.
     pub fn from_secret(secret: &Secret<32>) -> Result<Identity, IdentityError> {
         let key = StaticKey::from_bytes(secret).map_err(|_| IdentityError::InvalidKey)?;
-        Ok(Identity { key })
+        Ok(Identity { key, secrets: SecretBase::derive(secret.expose()) })
     }
 
     /// The node id: the public half.
@@ -68,25 +71,52 @@ impl Identity {
         self.key.node_id()
     }
 
-    pub(crate) fn into_key(self) -> StaticKey {
-        self.key
+    pub(crate) fn into_parts(self) -> (StaticKey, SecretBase) {
+        (self.key, self.secrets)
     }
+}
+
+/// What secrets for other purposes than the node key are derived from: Core Lightning's `makesecret`.
+#[derive(Debug)]
+pub(crate) struct SecretBase(Secret<32>);
+
+impl SecretBase {
+    /// From the whole seed, where the node key takes 32 bytes of it.
+    /// The identity of a seed of 32 or 64 bytes. The node key takes the first 32.
+    fn derive(seed: &[u8]) -> SecretBase {
+        SecretBase(expand(None, seed, b"derived secrets"))
+    }
+
+    /// The secret that belongs to `info`.
+    pub(crate) fn derive_secret(&self, info: &[u8]) -> Secret<32> {
+        expand(None, self.0.expose(), info)
+    }
+}
+
+fn derive(seed: &[u8]) -> Result<Identity, IdentityError> {
+    let half = seed.get(..32).ok_or(IdentityError::InvalidKey)?;
+    Ok(Identity { key: derive_node_key(half)?, secrets: SecretBase::derive(seed) })
 }
 
 /// The node key as Core Lightning derives it from the seed: HKDF-SHA256 with the info `nodeid` and a 32-bit
 /// little-endian counter as salt. The counter starts at 0 and goes on only if the result is no secret key, which has a
 /// chance of 1 in 2^127.
-fn derive_node_key(seed: &Secret<32>) -> Result<Identity, IdentityError> {
+fn derive_node_key(seed: &[u8]) -> Result<StaticKey, IdentityError> {
     for counter in 0..ATTEMPTS {
-        let mut derived = zeroize::Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(Some(&counter.to_le_bytes()), seed.expose())
-            .expand(b"nodeid", derived.as_mut())
-            .map_err(|_| IdentityError::InvalidKey)?;
-        if let Ok(identity) = Identity::from_secret(&Secret::new(*derived)) {
-            return Ok(identity);
+        let derived = expand(Some(&counter.to_le_bytes()), seed, b"nodeid");
+        if let Ok(key) = StaticKey::from_bytes(&derived) {
+            return Ok(key);
         }
     }
     Err(IdentityError::InvalidKey)
+}
+
+/// HKDF-SHA256 to 32 bytes.
+fn expand(salt: Option<&[u8]>, seed: &[u8], info: &[u8]) -> Secret<32> {
+    let mut derived = zeroize::Zeroizing::new([0; 32]);
+    // RFC 5869, 2.3: it fails for more than 255 blocks of output; this is one.
+    let _: Result<(), hkdf::InvalidLength> = Hkdf::<Sha256>::new(salt, seed).expand(info, derived.as_mut());
+    Secret::new(*derived)
 }
 
 /// Derivations that are tried; a second one is never needed in practice, and a loop must end.

@@ -41,6 +41,7 @@ pub use wire_core::message::features::FeatureSet;
 pub use wire_core::message::kind::MessageType;
 pub use wire_core::node_id::NodeId;
 pub use wire_core::secret::Secret;
+pub use wire_core::signed_message::{InvalidSignature, RecoverableSignature};
 
 /// The Rust code in the README is a test.
 #[cfg(doctest)]

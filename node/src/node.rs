@@ -14,11 +14,12 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
 use crate::events::Hub;
+use crate::identity::SecretBase;
 use crate::peer::dial::{self, Attempts};
 use crate::registry::Registry;
 use crate::{
     ConnectError, DisconnectError, EvenTypesGuard, EventFilter, FeatureSet, Limits, MessageType, Network,
-    NodeBuilder, NodeId, PeerInfo, PingError, SendError, Subscription,
+    NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, Secret, SendError, Subscription,
 };
 
 /// A running node. Cheap to clone; when the last handle is dropped the node stops, as by [`Node::shutdown`] but without
@@ -42,6 +43,7 @@ impl Drop for Owner {
 /// What all tasks of a node share.
 pub(crate) struct Shared {
     pub(crate) local: Arc<Local>,
+    pub(crate) secrets: SecretBase,
     pub(crate) network: Network,
     pub(crate) limits: Limits,
     pub(crate) listening: Vec<SocketAddr>,
@@ -172,6 +174,18 @@ impl Node {
     /// Opens a stream of what happens from now on.
     pub fn subscribe(&self, filter: EventFilter) -> Subscription {
         self.shared().hub.subscribe(filter)
+    }
+
+    /// A secret of this node for a purpose of the caller's, named by `info`: the same node and the same `info` always give
+    /// the same secret, and nobody can tell it, the node key or another such secret from it. Core Lightning's `makesecret`
+    /// gives the same for the same `hsm_secret` file.
+    pub fn derive_secret(&self, info: &[u8]) -> Secret<32> {
+        self.shared().secrets.derive_secret(info)
+    }
+
+    /// Signs a message with the node key, so that [`RecoverableSignature::signer`] finds this node's id from both.
+    pub fn sign_message(&self, message: &[u8]) -> RecoverableSignature {
+        self.shared().local.key.sign_message(message)
     }
 
     /// Stops listening and dialling, sends what is queued (for at most [`Limits::drain`]), closes every connection and

@@ -17,7 +17,7 @@
 //!   |
 //!  cipher       one direction: key, nonce, chaining key of its own, rotation; ChaCha20-Poly1305
 //!   |
-//!  secret, node_id     bytes that wipe themselves; points of the curve
+//!  secret, node_id     bytes that wipe themselves; points of the curve; signed_message: what a node key signs
 //! ```
 //!
 //! Every layer uses only those below it. All buffers belong to the caller; messages are borrowed from them.
@@ -84,3 +84,4 @@ pub mod message;
 pub mod node_id;
 pub mod noise;
 pub mod secret;
+pub mod signed_message;

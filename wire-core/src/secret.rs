@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use secp256k1::{PublicKey, SecretKey, ecdh::SharedSecret};
+use secp256k1::{Message, PublicKey, SecretKey, ecdh::SharedSecret, ecdsa::RecoverableSignature};
 use subtle::ConstantTimeEq as _;
 use zeroize::ZeroizeOnDrop;
 
@@ -89,6 +89,11 @@ impl StaticKey {
     /// ECDH).
     pub(crate) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
         self.scalar.ecdh(point)
+    }
+
+    /// A recoverable ECDSA signature, with the nonce of RFC 6979. What the digest is of is the caller's business.
+    pub(crate) fn sign_digest(&self, digest: Message) -> RecoverableSignature {
+        RecoverableSignature::sign_ecdsa_recoverable(digest, &self.scalar.0)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The `hsm_secret` file: its forms, reading it without surprises, making it without ever overwriting anything.
 //!
-//! | bytes | form | seed of the node key |
+//! | bytes | form | seed |
 //! |---|---|---|
 //! | 32 | plain secret | the 32 bytes |
-//! | 32 zero bytes, then words | BIP 39 mnemonic without passphrase | first 32 bytes of the BIP 39 seed |
-//! | SHA-256 of the BIP 39 seed, then words | BIP 39 mnemonic with passphrase | first 32 bytes of the BIP 39 seed |
+//! | 32 zero bytes, then words | BIP 39 mnemonic without passphrase | the BIP 39 seed, 64 bytes |
+//! | SHA-256 of the BIP 39 seed, then words | BIP 39 mnemonic with passphrase | the BIP 39 seed, 64 bytes |
 //! | 73 | plain secret, encrypted (Core Lightning before 25.12) | refused |
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use bip39::{Language, Mnemonic};
 use sha2::{Digest as _, Sha256};
-use wire_core::secret::Secret;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::IdentityError;
@@ -53,12 +52,12 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
     Ok(contents)
 }
 
-/// What the node key is derived from.
+/// What the node key and all other secrets are derived from.
 pub(super) fn seed(
     path: &Path,
     contents: &[u8],
     passphrase: Option<&str>,
-) -> Result<Secret<32>, IdentityError> {
+) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
     let path = || path.to_owned();
     let Some((first, words)) = contents.split_first_chunk::<PLAIN_LEN>() else {
         return Err(IdentityError::WrongSize {
@@ -69,7 +68,7 @@ pub(super) fn seed(
     let is_zero = first.iter().all(|byte| *byte == 0);
     match (words, passphrase) {
         ([], _) if is_zero => Err(IdentityError::Zeros { path: path() }),
-        ([], None) => Ok(Secret::new(*first)),
+        ([], None) => Ok(Zeroizing::new(first.to_vec())),
         ([], Some(_)) => Err(IdentityError::PassphraseNotNeeded { path: path() }),
         _ if contents.len() == ENCRYPTED_LEN && !is_mnemonic_like(words) => {
             Err(IdentityError::Encrypted { path: path() })
@@ -89,10 +88,7 @@ pub(super) fn seed(
             if !is_zero && *first != <[u8; 32]>::from(Sha256::digest(*seed)) {
                 return Err(IdentityError::WrongPassphrase { path: path() });
             }
-            match seed.first_chunk::<32>() {
-                Some(half) => Ok(Secret::new(*half)),
-                None => Err(IdentityError::InvalidKey),
-            }
+            Ok(Zeroizing::new(seed.to_vec()))
         }
     }
 }

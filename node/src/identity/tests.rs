@@ -55,6 +55,72 @@ fn a_mnemonic_gives_core_lightnings_node_id() {
     }
 }
 
+/// What Core Lightning's own tests expect of `makesecret` for the text `scb secret`: of its first and fifth test node, whose
+/// files hold these words.
+#[test]
+fn derived_secrets_are_core_lightnings() {
+    let begin = "hockey enroll sure trip track rescue original";
+    for (words, secret) in [
+        (
+            "plate abandon abandon abandon account",
+            "498a16a6c6b82b7280de7f5b0afa0478b29d3a1cbe52c376249cf46abb6c03da",
+        ),
+        (
+            "pluck abandon abandon abandon access",
+            "80eebdbc5ec75ba007e26deea7a0392d0e413b38a0eedb99b4e3ec7d6d181038",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hsm_secret");
+        fs::write(&path, with_words([0; 32], &format!("{begin} {words}"))).unwrap();
+        let (_, secrets) = Identity::load(&path, None).unwrap().into_parts();
+        assert_eq!(hex(secrets.derive_secret(b"scb secret").expose()), secret);
+        assert_ne!(hex(secrets.derive_secret(b"scb secreu").expose()), secret);
+    }
+    // Of a plain file: computed outside of this project with Python's `hmac`.
+    let plain = |bytes: [u8; 32]| Identity::from_secret(&Secret::new(bytes)).unwrap().into_parts().1;
+    let mut bytes = [0; 32];
+    bytes[..11].copy_from_slice(b"lightning-1");
+    assert_eq!(
+        hex(plain(bytes).derive_secret(b"scb secret").expose()),
+        "a9a2e742405c28f059349132923a99337ae7f71168b7485496e3365f5bc664ed"
+    );
+}
+
+/// From the examples of Core Lightning's documentation, whose second test node made them.
+#[test]
+fn signatures_of_messages_are_core_lightnings() {
+    let words = "hockey enroll sure trip track rescue original play abandon abandon abandon achieve";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hsm_secret");
+    fs::write(&path, with_words([0; 32], words)).unwrap();
+    let (key, _) = Identity::load(&path, None).unwrap().into_parts();
+    let id = key.node_id();
+    assert_eq!(id.to_string(), "033845802d25b4e074ccfd7cd8b339a41dc75bf9978a034800444b51d42b07799a");
+    for (message, recovery_id, compact) in [
+        (
+            "this is a test!",
+            0,
+            "b313a7ef5cec27f8be4e6389d208a5646ce3fa8fde4c5a2b84cf5d92e2c997f1\
+             4f1c53fd72897f2025add34939d918a2abd2e2f675c4402b106f7777b364f85b",
+        ),
+        (
+            "message for you",
+            1,
+            "a797422126bb3ecee680e2edc8a4c5afc6ebaf2a05a03c37e5ab62214ea5edc0\
+             5a7db3b45ee8db4c022e6765b7258c82d0c769c8798e0c6baeb94f6fa9275302",
+        ),
+    ] {
+        let signature = key.sign_message(message.as_bytes());
+        assert_eq!((signature.recovery_id(), hex(signature.compact()).as_str()), (recovery_id, compact));
+        assert_eq!(signature.signer(message.as_bytes()), Some(id));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn a_passphrase_is_checked_against_the_hash_in_the_file() {
     let (words, _) = MNEMONICS[0];
