@@ -90,7 +90,7 @@ pub(crate) fn push_error(out: &mut BytesMut, id: &str, error: &RpcError) {
     } else {
         quote_bytes(&[shortened(&error.message).as_bytes(), b"..."].concat())
     };
-    push_raw_error(out, id, error.code, &text);
+    push_raw_error(out, id, error.code, &text, error.data.as_deref());
 }
 
 /// Appends the answer to what is no request.
@@ -99,7 +99,7 @@ pub(crate) fn push_malformed(out: &mut BytesMut, text: &[u8]) {
         Some(beginning) if text.len() > MAX_ERROR_TEXT => quote_bytes(&[beginning, b"..."].concat()),
         _ => quote_bytes(text),
     };
-    push_raw_error(out, "null", ErrorCode::InvalidRequest, &text);
+    push_raw_error(out, "null", ErrorCode::InvalidRequest, &text, None);
 }
 
 /// Appends a notification; `params` is JSON.
@@ -116,8 +116,9 @@ pub(crate) fn push_notification(out: &mut BytesMut, method: &str, params: &str) 
     );
 }
 
-fn push_raw_error(out: &mut BytesMut, id: &str, code: ErrorCode, quoted_text: &[u8]) {
+fn push_raw_error(out: &mut BytesMut, id: &str, code: ErrorCode, quoted_text: &[u8], data: Option<&str>) {
     let code = code.number().to_string();
+    let data = data.map(|data| format!(",\"data\":{data}")).unwrap_or_default();
     push(
         out,
         &[
@@ -127,6 +128,7 @@ fn push_raw_error(out: &mut BytesMut, id: &str, code: ErrorCode, quoted_text: &[
             code.as_bytes(),
             b",\"message\":",
             quoted_text,
+            data.as_bytes(),
             b"}}\n\n",
         ],
     );

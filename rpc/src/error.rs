@@ -18,6 +18,8 @@ pub enum ErrorCode {
     NoKnownAddress,
     /// 401: `connect` got through to none of the peer's addresses.
     AllAddressesFailed,
+    /// 1301: `checkmessage` does not know the node that a message was signed by.
+    SignerNotFound,
 }
 
 impl ErrorCode {
@@ -30,6 +32,7 @@ impl ErrorCode {
             ErrorCode::Failed => -1,
             ErrorCode::NoKnownAddress => 400,
             ErrorCode::AllAddressesFailed => 401,
+            ErrorCode::SignerNotFound => 1301,
         }
     }
 }
@@ -42,12 +45,20 @@ pub struct RpcError {
     pub code: ErrorCode,
     /// What was wrong, where, and what to do.
     pub message: String,
+    /// What a program can use of it: a JSON object.
+    pub data: Option<String>,
 }
 
 impl RpcError {
     /// A refusal with this text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> RpcError {
-        RpcError { code, message: message.into() }
+        RpcError { code, message: message.into(), data: None }
+    }
+
+    /// The same with an object for programs.
+    #[must_use]
+    pub(crate) fn with_data(self, data: String) -> RpcError {
+        RpcError { data: Some(data), ..self }
     }
 
     pub(crate) fn invalid_request(message: impl fmt::Display) -> RpcError {

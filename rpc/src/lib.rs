@@ -38,3 +38,4 @@ pub mod stop;
 pub mod tokenizer;
 pub mod value;
 pub mod version;
+mod zbase32;

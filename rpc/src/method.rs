@@ -22,19 +22,28 @@ use crate::tokenizer::Kind;
 use crate::value::Value;
 
 mod address;
+mod batching;
 mod check;
+mod checkmessage;
 mod connect;
+mod deprecations;
 mod disconnect;
 mod getinfo;
 mod help;
+mod listfunds;
+mod listnodes;
+mod listpeerchannels;
 mod listpeers;
+mod makesecret;
 mod notifications;
 mod ping;
 mod sendcustommsg;
+mod signmessage;
 mod stop;
 mod subscribecustommsg;
 #[cfg(test)]
 mod tests;
+mod waitblockheight;
 
 /// One method: everything there is to say about it, and what it does.
 #[derive(Debug)]
@@ -79,18 +88,27 @@ pub(crate) enum Reply {
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<String, RpcError>> + Send>>;
 
 /// All methods in the order of their names.
-pub static METHODS: [&Method; 11] = [
+pub static METHODS: &[&Method] = &[
+    &batching::METHOD,
     &check::METHOD,
+    &checkmessage::METHOD,
     &connect::METHOD,
+    &deprecations::METHOD,
     &disconnect::METHOD,
     &getinfo::METHOD,
     &help::METHOD,
+    &listfunds::METHOD,
+    &listnodes::METHOD,
+    &listpeerchannels::METHOD,
     &listpeers::METHOD,
+    &makesecret::METHOD,
     &notifications::METHOD,
     &ping::METHOD,
     &sendcustommsg::METHOD,
+    &signmessage::METHOD,
     &stop::METHOD,
     &subscribecustommsg::METHOD,
+    &waitblockheight::METHOD,
 ];
 
 /// The method of this name.

@@ -287,6 +287,15 @@ pub(crate) fn number(value: Value<'_>) -> Result<u32, Refused<'_>> {
     number.ok_or(Refused::Bad(BadParam { problem: "should be an integer", value }))
 }
 
+/// Bytes in hex of either case, in quotes or not.
+pub(crate) fn hex(value: Value<'_>) -> Result<Vec<u8>, Refused<'_>> {
+    let digits = value.raw().as_bytes();
+    let mut bytes = vec![0; digits.len() / 2];
+    // An odd number of digits is refused along with what is no digit.
+    let is_hex = digits.len().is_multiple_of(2) && faster_hex::hex_decode(digits, &mut bytes).is_ok();
+    if is_hex { Ok(bytes) } else { Err(BadParam { problem: "should be a hex value", value }.into()) }
+}
+
 /// Any text: a string's without its quotes, anything else's as it stands.
 #[expect(clippy::unnecessary_wraps, reason = "has the form of the other readers")]
 pub(crate) fn text(value: Value<'_>) -> Result<&str, Refused<'_>> {

@@ -23,21 +23,30 @@ fn required_parameters_come_first() {
 
 #[test]
 fn usage_lines() {
-    let usages = METHODS.map(Method::usage);
+    let usages = METHODS.iter().map(|method| method.usage()).collect::<Vec<String>>();
     assert_eq!(
         usages,
         [
+            "batching enable",
             "check command_to_check",
+            "checkmessage message zbase [pubkey]",
             "connect id [host] [port]",
+            "deprecations enable",
             "disconnect id [force]",
             "getinfo ",
             "help [command]",
+            "listfunds [spent]",
+            "listnodes [id]",
+            "listpeerchannels [id] [short_channel_id] [channel_id]",
             "listpeers [id] [level]",
+            "makesecret [hex] [string]",
             "notifications enable",
             "ping id [len] [pongbytes]",
             "sendcustommsg node_id msg",
+            "signmessage message",
             "stop ",
             "subscribecustommsg [types] [peers]",
+            "waitblockheight blockheight [timeout]",
         ]
     );
 }

@@ -12,4 +12,5 @@ mod fixture;
 mod golden;
 mod misbehaviour;
 mod serving;
+mod signing;
 mod subscription;
