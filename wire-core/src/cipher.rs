@@ -8,23 +8,29 @@
 //! - [`CipherState`]: what the two ends must keep in step. Which text is a length and which a body is the
 //!   business of [`frame`](crate::frame).
 //! - `key_schedule`: HKDF and the chaining key. Also used by the handshake.
-//! - `aead`: one text, one key, one nonce. It alone knows how the keystream comes about. The sequence of keys
-//!   and nonces is known ahead of the texts, so keystream may be prepared early or for several frames at once
-//!   without any change here.
+//! - `aead`: one text, one key, one nonce, with keystream that is made on the spot or was there before.
+//! - `lanes`: ChaCha20, several blocks side by side where the machine can. The nonces are known ahead of the texts, so
+//!   keystream for several frames is made at once; where it waits for them is the business of [`frame`](crate::frame).
+//! - `poly1305`: the tag.
 //!
 //! Constant time: everything but the lengths of texts and whether a tag held. Wiping: both keys, when
 //! replaced and when dropped.
 
 pub(crate) mod aead;
 pub(crate) mod key_schedule;
+pub(crate) mod lanes;
+mod poly1305;
 
 pub use aead::WrongTag;
+pub use lanes::Lanes;
 
 use crate::{
     limits::{KEY_LEN, NONCES_PER_KEY, TAG_LEN},
     secret::Secret,
 };
+use aead::{Pad, Under};
 use key_schedule::ChainingKey;
+use lanes::{Block, Place};
 
 /// One direction's key, nonce and chaining key.
 ///
@@ -36,18 +42,27 @@ pub struct CipherState {
     chaining_key: ChainingKey,
     /// Of the next text; always less than [`NONCES_PER_KEY`].
     nonce: u16,
+    /// Which changes the speed and nothing else.
+    lanes: Lanes,
 }
 
 impl CipherState {
     /// A direction at its start: nonce 0. Both values come out of the handshake; a key must never be used
     /// here twice.
     pub fn new(key: Secret<KEY_LEN>, chaining_key: Secret<KEY_LEN>) -> Self {
-        Self { key, chaining_key: ChainingKey::new(chaining_key), nonce: 0 }
+        Self { key, chaining_key: ChainingKey::new(chaining_key), nonce: 0, lanes: Lanes::best() }
+    }
+
+    /// The same with lanes of the caller's choice, for tests and measurements; [`Self::new`] takes the best.
+    #[must_use]
+    pub fn with_lanes(mut self, lanes: Lanes) -> Self {
+        self.lanes = lanes;
+        self
     }
 
     /// Encrypts a text where it lies and returns its tag.
     pub fn seal(&mut self, text: &mut [u8]) -> [u8; TAG_LEN] {
-        let tag = aead::seal(&self.key, self.nonce.into(), &[], text);
+        let tag = aead::seal(self.under(), &[], text);
         self.advance();
         tag
     }
@@ -58,9 +73,50 @@ impl CipherState {
     /// [`WrongTag`]: the text is as it was and the nonce not used up. There is no way to go on: what came is
     /// not what was sent, and nobody knows where the next text begins.
     pub fn open(&mut self, text: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), WrongTag> {
-        aead::open(&self.key, self.nonce.into(), &[], text, tag)?;
+        aead::open(self.under(), &[], text, tag)?;
         self.advance();
         Ok(())
+    }
+
+    /// As [`Self::seal`], with the pad of the next text.
+    pub(crate) fn seal_with(&mut self, pad: Pad<'_>, text: &mut [u8]) -> [u8; TAG_LEN] {
+        let tag = aead::seal_with(self.under(), pad, &[], text);
+        self.advance();
+        tag
+    }
+
+    /// As [`Self::open`], with the pad of the next text.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_with(
+        &mut self,
+        pad: Pad<'_>,
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), WrongTag> {
+        aead::open_with(self.under(), pad, &[], text, tag)?;
+        self.advance();
+        Ok(())
+    }
+
+    /// Keystream under the present key, at places that the caller names.
+    pub(crate) fn keystream(&self, places: &[Place], room: &mut [Block]) {
+        self.lanes.blocks(self.key.expose(), places, room);
+    }
+
+    /// The nonce of the next text.
+    pub(crate) fn nonce(&self) -> u16 {
+        self.nonce
+    }
+
+    /// The present key, for who must know whether it is still the same.
+    pub(crate) fn key(&self) -> &Secret<KEY_LEN> {
+        &self.key
+    }
+
+    fn under(&self) -> Under<'_> {
+        Under { lanes: self.lanes, key: &self.key, nonce: self.nonce }
     }
 
     /// BOLT 8, "Lightning Message Key Rotation": ck', k' = HKDF(ck, k), and the nonce starts again at 0.

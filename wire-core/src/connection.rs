@@ -11,7 +11,8 @@
 //! The driver (the tokio node, an I/O loop on a microcontroller) owns the socket, the clock and all buffers:
 //! - [`receive`](Connection::receive) is shown what has arrived and takes at most one frame from its front;
 //! - [`poll_transmit`](Connection::poll_transmit) writes what the protocol owes, until it has nothing more;
-//! - [`seal`](Connection::seal) encrypts the driver's own messages where they lie, after the above;
+//! - [`seal`](Connection::seal) and [`seal_run`](Connection::seal_run) encrypt the driver's own messages where they lie,
+//!   after the above;
 //! - [`poll_timeout`](Connection::poll_timeout) names the time at which
 //!   [`handle_timeout`](Connection::handle_timeout) wants to be called.
 //!
@@ -44,7 +45,7 @@ pub use local::{Deadlines, Local};
 pub use time::Timestamp;
 
 use crate::cursor::{NoRoom, Writer};
-use crate::frame::{Deframer, SealError, Sealer};
+use crate::frame::{Deframer, Keystream, OnDemand, SealError, SealRun, Sealer};
 use crate::limits::{HEADER_LEN, KEY_LEN, MAX_PING_PADDING, TAG_LEN};
 use crate::message::error::{ALL_CHANNELS, WarningMessage};
 use crate::message::ping::Ping;
@@ -293,6 +294,18 @@ impl<L: AsRef<Local>> Connection<L> {
         input: &'a mut [u8],
         even_types: &(impl EvenTypes + ?Sized),
     ) -> Received<'a> {
+        self.receive_ahead(&mut OnDemand, now, input, even_types)
+    }
+
+    /// As [`receive`](Self::receive), with keystream out of `ahead`: lend the same one for all that one read has brought, or
+    /// one that [`prepare_receiving`](Self::prepare_receiving) has filled.
+    pub fn receive_ahead<'a>(
+        &mut self,
+        ahead: &mut impl Keystream,
+        now: Timestamp,
+        input: &'a mut [u8],
+        even_types: &(impl EvenTypes + ?Sized),
+    ) -> Received<'a> {
         if matches!(self.phase(), Phase::Closing | Phase::Closed) {
             // Bytes behind the end are thrown away, so that the driver can let the peer read our last word.
             return Received { consumed: input.len(), event: None, wanted: 1 };
@@ -303,7 +316,7 @@ impl<L: AsRef<Local>> Connection<L> {
         let State::Linked(link, _) = &mut self.state else {
             return self.receive_act(now, input);
         };
-        match link.deframer.next(input) {
+        match link.deframer.next_ahead(ahead, input) {
             Ok(deframed) => {
                 let event = deframed.message.and_then(|message| self.judge(now, message, even_types));
                 Received { consumed: deframed.consumed, event, wanted: deframed.wanted }
@@ -312,6 +325,26 @@ impl<L: AsRef<Local>> Connection<L> {
                 self.end(CloseReason::BadFrame(error));
                 Received { consumed: 0, event: None, wanted: 0 }
             }
+        }
+    }
+}
+
+/// Keystream for frames that are still to come, made in an idle moment; see [`Ahead`](crate::frame::Ahead).
+///
+/// It belongs to the driver, who clears it when the connection ends. Before the handshake is done, and while the rest of a
+/// body is awaited, there is nothing to prepare.
+impl<L> Connection<L> {
+    /// Makes the keystream of the next frames to be sealed, unless some is there: as many as `ahead` has room for.
+    pub fn prepare_sending(&self, ahead: &mut impl Keystream) {
+        if let State::Linked(link, _) = &self.state {
+            link.sealer.prepare(ahead);
+        }
+    }
+
+    /// The same for the next frames to be received.
+    pub fn prepare_receiving(&self, ahead: &mut impl Keystream) {
+        if let State::Linked(link, _) = &self.state {
+            link.deframer.prepare(ahead);
         }
     }
 }
@@ -442,9 +475,14 @@ impl<L: AsRef<Local>> Connection<L> {
     /// [`MAX_FRAME_LEN`](crate::limits::MAX_FRAME_LEN) bytes of room suffice for everything. With less, a
     /// peer that asks for a longer pong than fits ends the connection with [`CloseReason::NoRoomToTransmit`].
     pub fn poll_transmit(&mut self, room: &mut [u8]) -> Option<usize> {
+        self.poll_transmit_ahead(&mut OnDemand, room)
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), with keystream out of `ahead`.
+    pub fn poll_transmit_ahead(&mut self, ahead: &mut impl Keystream, room: &mut [u8]) -> Option<usize> {
         let written = match self.outbox.take_act() {
             Some(act) => copy_to_front(room, act.as_bytes()),
-            None => self.transmit_message(room)?,
+            None => self.transmit_message(ahead, room)?,
         };
         if written.is_err() {
             self.end(CloseReason::NoRoomToTransmit);
@@ -452,11 +490,15 @@ impl<L: AsRef<Local>> Connection<L> {
         written.ok()
     }
 
-    fn transmit_message(&mut self, room: &mut [u8]) -> Option<Result<usize, NoRoom>> {
+    fn transmit_message(
+        &mut self,
+        ahead: &mut impl Keystream,
+        room: &mut [u8],
+    ) -> Option<Result<usize, NoRoom>> {
         let State::Linked(link, _) = &mut self.state else { return None };
         let owed = self.outbox.take()?;
         let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
-        Some(seal_message(&mut link.sealer, room, |writer| match &owed {
+        Some(seal_message(&mut link.sealer, ahead, room, |writer| match &owed {
             Owed::Init => local.encode_init(remote_addr, writer),
             Owed::Pong(pong) => pong.encode(writer),
             Owed::ChannelReply(reply) => reply.encode(writer),
@@ -473,13 +515,39 @@ impl<L: AsRef<Local>> Connection<L> {
     /// # Errors
     /// The frame is left as it was, and no nonce is spent.
     pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), SealRefused> {
+        self.seal_ahead(&mut OnDemand, frame)
+    }
+
+    /// As [`seal`](Self::seal), with keystream out of `ahead`.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_ahead(&mut self, ahead: &mut impl Keystream, frame: &mut [u8]) -> Result<(), SealRefused> {
+        self.flowing()?.seal_ahead(ahead, frame).map_err(SealRefused::Frame)
+    }
+
+    /// Begins a run of the driver's own messages, `frames` in number: what [`seal`](Self::seal) asks is asked once, and
+    /// their keystream is made for several frames at once, in `ahead`.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal), but for what is the matter with a frame itself: [`SealRun::seal`] tells that.
+    pub fn seal_run<'r, A: Keystream>(
+        &'r mut self,
+        ahead: &'r mut A,
+        frames: usize,
+    ) -> Result<SealRun<'r, A>, SealRefused> {
+        Ok(self.flowing()?.run(ahead, frames))
+    }
+
+    /// The sealer, if the driver's messages may go out now.
+    fn flowing(&mut self) -> Result<&mut Sealer, SealRefused> {
         let State::Linked(link, Stage::Open(..) | Stage::Draining(..)) = &mut self.state else {
             return Err(SealRefused::NotOpen);
         };
         if self.outbox.owes_init() {
             return Err(SealRefused::InitFirst);
         }
-        link.sealer.seal(frame).map_err(SealRefused::Frame)
+        Ok(&mut link.sealer)
     }
 }
 
@@ -492,6 +560,7 @@ fn copy_to_front(room: &mut [u8], bytes: &[u8]) -> Result<usize, NoRoom> {
 /// Encodes a message behind room for its header and seals the frame; returns the frame's length.
 fn seal_message(
     sealer: &mut Sealer,
+    ahead: &mut impl Keystream,
     room: &mut [u8],
     encode: impl FnOnce(&mut Writer<'_>) -> Result<(), NoRoom>,
 ) -> Result<usize, NoRoom> {
@@ -501,6 +570,6 @@ fn seal_message(
     writer.put_zeros(TAG_LEN)?;
     let frame = writer.into_written();
     // A frame that we encoded ourselves is never too short, and every message we owe is within the limit.
-    sealer.seal(frame).map_err(|_| NoRoom { needed: frame.len(), left: 0 })?;
+    sealer.seal_ahead(ahead, frame).map_err(|_| NoRoom { needed: frame.len(), left: 0 })?;
     Ok(frame.len())
 }

@@ -14,6 +14,8 @@
 //! - [`Opener`] opens a header, then the body that the header has announced. [`BodyLen`] is the proof that a
 //!   length came from a header whose tag held, and is spent on the body.
 //! - [`Deframer`] is an opener for bytes as they come: any split, one frame per call.
+//! - [`Ahead`] holds keystream for frames that are still to come, for several of one run or for one that is waited for;
+//!   the driver owns it and lends it. [`SealRun`] seals a run with it.
 //!
 //! None of them has a buffer, copies a body or knows what it means: an empty body is a frame like any other
 //! here. They may be moved and kept apart, as the two directions share nothing.
@@ -21,15 +23,17 @@
 //! Constant time: all but lengths, and whether a tag held. Wiping: keys when replaced, when dropped, and in
 //! an [`Opener`] also at the first failure. Bodies lie in the caller's buffers, before and after.
 
+mod ahead;
 mod deframer;
 mod opener;
 mod sealer;
 
 use core::fmt;
 
+pub use ahead::{Ahead, Keystream, OnDemand};
 pub use deframer::{Deframed, Deframer};
 pub use opener::{BodyLen, Opener};
-pub use sealer::Sealer;
+pub use sealer::{SealRun, Sealer};
 
 use crate::limits::{FRAME_OVERHEAD, MAX_MESSAGE_LEN};
 

@@ -25,7 +25,7 @@ pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
     /// Takes over the bytes. The array is moved in; a copy that the caller keeps is the caller's to wipe.
-    pub fn new(bytes: [u8; N]) -> Self {
+    pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 

@@ -1,22 +1,32 @@
-//! ChaCha20-Poly1305 as BOLT 8 uses it: 32-byte key, a counter as nonce, in place, tag apart.
+//! ChaCha20-Poly1305 (RFC 8439) as BOLT 8 uses it: 32-byte key, a counter as nonce, in place, tag apart.
 //!
-//! A thin layer over the `chacha20poly1305` crate and the only place that names it. Callers know keys,
-//! counters and texts; they never see a keystream, so another way of making it changes this file alone.
+//! A text needs a one-time key for its tag, which is the stream's block 0, and the stream from block 1 on. Both depend on
+//! key and nonce alone, so they may be there before the text is: that is a [`Pad`]. Without one, [`seal`] and [`open`]
+//! make it on the spot.
 //!
-//! Constant time: all of it, apart from the length of the text; tags are compared in constant time. Wiping: the
-//! crates wipe their copies of the key, the cipher's state and the authenticator's (their features `zeroize`).
+//! Constant time: all of it, apart from the length of the text; tags are compared in constant time. Wiping: pads that are
+//! made here, and the state of the tag; the pad of a caller is the caller's.
 
 use core::fmt;
 
-use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _, Nonce, Tag};
-// Not called from here: the dependency is there to turn on the wiping of Poly1305's state.
-use poly1305 as _;
-use zeroize::Zeroize as _;
+use subtle::ConstantTimeEq as _;
 
+use super::lanes::{BLOCK_LEN, Blocks, Lanes, Place, xor_bytes};
+use super::poly1305::Poly1305;
 use crate::{
     limits::{KEY_LEN, TAG_LEN},
     secret::Secret,
 };
+
+/// The counter of the first block of a text's stream. RFC 8439, 2.8: block 0 makes the key for the tag.
+pub(crate) const FIRST_STREAM_BLOCK: u32 = 1;
+
+/// The blocks that are made on the spot for a text: the key for its tag and the first of its stream. As many as the widest
+/// kernel makes at once; where there are no lanes more would only take up stack.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const ON_THE_SPOT: usize = 16;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const ON_THE_SPOT: usize = 2;
 
 /// The tag does not belong to this text under this key and nonce: it was altered, moved, or sealed by another
 /// key.
@@ -32,18 +42,26 @@ impl fmt::Display for WrongTag {
 
 impl core::error::Error for WrongTag {}
 
+/// Under what a text is sealed. A key and a nonce must never meet twice with different texts.
+#[derive(Clone, Copy)]
+pub(crate) struct Under<'a> {
+    pub(crate) lanes: Lanes,
+    pub(crate) key: &'a Secret<KEY_LEN>,
+    pub(crate) nonce: u16,
+}
+
+/// What key and nonce give for a text before it is there.
+#[derive(Clone, Copy)]
+pub struct Pad<'a> {
+    /// Block 0: the key for the tag.
+    pub(crate) tag_key: &'a [u8; KEY_LEN],
+    /// The stream from block 1 on, in whole blocks, or at least as long as the text.
+    pub(crate) stream: &'a [u8],
+}
+
 /// Encrypts `text` where it lies; returns the tag over it and over `associated`.
-///
-/// A key and a counter must never meet twice with different texts.
-pub(crate) fn seal(key: &Secret<KEY_LEN>, counter: u64, associated: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
-    let cipher = ChaCha20Poly1305::new(key.expose().into());
-    if let Ok(tag) = cipher.encrypt_inout_detached(&nonce(counter), associated, (&mut *text).into()) {
-        return tag.into();
-    }
-    // Refused are only texts of 256 GiB and more; ours end at 64 KiB. Should it happen, no plaintext may go
-    // out: the other side finds a wrong tag.
-    text.zeroize();
-    [0; TAG_LEN]
+pub(crate) fn seal(under: Under<'_>, associated: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+    with_pad(under, text.len(), |pad| seal_with(under, pad, associated, text))
 }
 
 /// Decrypts `text` where it lies if `tag` is the one over it and over `associated`.
@@ -51,54 +69,73 @@ pub(crate) fn seal(key: &Secret<KEY_LEN>, counter: u64, associated: &[u8], text:
 /// # Errors
 /// [`WrongTag`]; the text is as it was.
 pub(crate) fn open(
-    key: &Secret<KEY_LEN>,
-    counter: u64,
+    under: Under<'_>,
     associated: &[u8],
     text: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), WrongTag> {
-    let tag: &Tag = tag.into();
-    ChaCha20Poly1305::new(key.expose().into())
-        .decrypt_inout_detached(&nonce(counter), associated, text.into(), tag)
-        .map_err(|_| WrongTag)
+    with_pad(under, text.len(), |pad| open_with(under, pad, associated, text, tag))
 }
 
-/// BOLT 8, "Handshake State": 32 zero bits, then the counter in 64 bits, little endian.
-fn nonce(counter: u64) -> Nonce {
-    let mut nonce = Nonce::default();
-    let (_, low) = nonce.split_at_mut(4);
-    low.copy_from_slice(&counter.to_le_bytes());
-    nonce
+/// As [`seal`], with the pad that belongs to this key and nonce.
+pub(crate) fn seal_with(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+    apply(under, pad, text);
+    tag_of(pad, associated, text)
+}
+
+/// As [`open`], with the pad that belongs to this key and nonce.
+///
+/// # Errors
+/// [`WrongTag`]; the text is as it was.
+pub(crate) fn open_with(
+    under: Under<'_>,
+    pad: Pad<'_>,
+    associated: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), WrongTag> {
+    if !bool::from(tag_of(pad, associated, text).ct_eq(tag)) {
+        return Err(WrongTag);
+    }
+    apply(under, pad, text);
+    Ok(())
+}
+
+/// Makes the pad for a text of `len` bytes, uses it and wipes it.
+fn with_pad<R>(under: Under<'_>, len: usize, use_it: impl FnOnce(Pad<'_>) -> R) -> R {
+    let mut blocks = Blocks::<ON_THE_SPOT>::new();
+    let mut places = [Place { nonce: under.nonce, counter: 0 }; ON_THE_SPOT];
+    for (place, counter) in places.iter_mut().zip(0..) {
+        place.counter = counter;
+    }
+    let count = ON_THE_SPOT.min(1 + len.div_ceil(BLOCK_LEN));
+    under.lanes.blocks(under.key.expose(), &places[..count], &mut blocks.as_mut_slice()[..count]);
+    let (first, stream) = blocks.as_slice()[..count].as_flattened().split_at(BLOCK_LEN);
+    let mut tag_key = Secret::new([0; KEY_LEN]);
+    tag_key.expose_mut().copy_from_slice(&first[..KEY_LEN]);
+    use_it(Pad { tag_key: tag_key.expose(), stream })
+}
+
+/// Xors the text with its stream: first what is there of it, then the rest.
+fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
+    let (first, rest) = text.split_at_mut(text.len().min(pad.stream.len()));
+    xor_bytes(first, pad.stream);
+    if rest.is_empty() {
+        return;
+    }
+    let mut place = Place { nonce: under.nonce, counter: FIRST_STREAM_BLOCK };
+    for _ in pad.stream.chunks(BLOCK_LEN) {
+        place.counter += 1;
+    }
+    under.lanes.xor(under.key.expose(), place, rest);
+}
+
+fn tag_of(pad: Pad<'_>, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
+    let mut tag = Poly1305::new(pad.tag_key);
+    tag.absorb(associated);
+    tag.absorb(text);
+    tag.finish(associated.len(), text.len())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_counter_is_little_endian_after_four_zeros() {
-        assert_eq!(nonce(0x0102).as_slice(), &[0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(nonce(u64::MAX).as_slice(), &[0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
-    }
-
-    #[test]
-    fn every_input_counts_and_a_refused_text_stays() {
-        let key = Secret::new([7; 32]);
-        let mut sealed = *b"odd";
-        let tag = seal(&key, 5, b"with", &mut sealed);
-        assert_ne!(&sealed, b"odd");
-
-        let mut text = sealed;
-        assert_eq!(open(&key, 6, b"with", &mut text, &tag), Err(WrongTag));
-        assert_eq!(open(&key, 5, b"without", &mut text, &tag), Err(WrongTag));
-        assert_eq!(open(&Secret::new([8; 32]), 5, b"with", &mut text, &tag), Err(WrongTag));
-        for bit in 0..128 {
-            let mut other = tag;
-            other[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(open(&key, 5, b"with", &mut text, &other), Err(WrongTag));
-        }
-        assert_eq!(text, sealed);
-        assert_eq!(open(&key, 5, b"with", &mut text, &tag), Ok(()));
-        assert_eq!(&text, b"odd");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Frames out of bytes as they come from a stream.
 
-use super::{BodyLen, OpenError, Opener};
-use crate::limits::HEADER_LEN;
+use super::{BodyLen, Keystream, OnDemand, OpenError, Opener};
+use crate::limits::{FRAME_OVERHEAD, HEADER_LEN};
 
 /// Finds and opens the frames in a stream of bytes, however the stream is split.
 ///
@@ -12,6 +12,8 @@ pub struct Deframer {
     opener: Opener,
     /// The length of the next body, once its header is consumed.
     announced: Option<BodyLen>,
+    /// The length of the body before, in bytes.
+    last_body: u16,
 }
 
 /// What one call of [`Deframer::next`] did.
@@ -31,7 +33,7 @@ pub struct Deframed<'a> {
 impl Deframer {
     /// For a stream that begins at a frame.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, announced: None }
+        Self { opener, announced: None, last_body: 0 }
     }
 
     /// Wipes the keys: nothing more will be opened.
@@ -49,6 +51,20 @@ impl Deframer {
     /// [`OpenError::HeaderTag`] or [`OpenError::BodyTag`] for the frame at the front, when all before it was
     /// delivered; [`OpenError::Dead`] from then on. Never [`OpenError::WrongLength`].
     pub fn next<'a>(&mut self, bytes: &'a mut [u8]) -> Result<Deframed<'a>, OpenError> {
+        self.next_ahead(&mut OnDemand, bytes)
+    }
+
+    /// As [`Self::next`], with keystream out of `ahead`. Lend the same one again while there are frames.
+    ///
+    /// When nothing is prepared there, it is made for as many frames as `bytes` may hold.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_ahead<'a>(
+        &mut self,
+        ahead: &mut impl Keystream,
+        bytes: &'a mut [u8],
+    ) -> Result<Deframed<'a>, OpenError> {
         let (announced, header_len, rest) = if let Some(announced) = self.announced.take() {
             (announced, 0, bytes)
         } else {
@@ -56,7 +72,8 @@ impl Deframer {
             let Some((header, rest)) = bytes.split_first_chunk_mut::<HEADER_LEN>() else {
                 return Ok(Deframed { consumed: 0, message: None, wanted: HEADER_LEN - available });
             };
-            (self.opener.open_header(header)?, HEADER_LEN, rest)
+            let frames = available.div_ceil(self.last_frame_len());
+            (self.opener.open_header_ahead(ahead, frames, header)?, HEADER_LEN, rest)
         };
 
         let body_len = announced.with_tag();
@@ -65,7 +82,19 @@ impl Deframer {
             self.announced = Some(announced);
             return Ok(Deframed { consumed: header_len, message: None, wanted: body_len - available });
         };
-        let message = self.opener.open_body(announced, body_and_tag)?;
+        self.last_body = u16::try_from(announced.get()).unwrap_or(u16::MAX);
+        let message = self.opener.open_body_ahead(ahead, announced, body_and_tag)?;
         Ok(Deframed { consumed: header_len + body_len, message: Some(message), wanted: 0 })
+    }
+
+    /// Makes the keystream of the next frames, at most as many as `ahead` has room for, unless some is there already. For an
+    /// idle moment; while a body is awaited nothing happens.
+    pub fn prepare(&self, ahead: &mut impl Keystream) {
+        self.opener.prepare(ahead);
+    }
+
+    /// What the next frames are taken to be as long as: messages of a kind come together.
+    fn last_frame_len(&self) -> usize {
+        FRAME_OVERHEAD + usize::from(self.last_body)
     }
 }

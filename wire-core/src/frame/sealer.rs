@@ -1,6 +1,6 @@
 //! The sending direction: a body with room around it becomes a frame, in place.
 
-use super::SealError;
+use super::{Keystream, OnDemand, SealError};
 use crate::{
     cipher::CipherState,
     limits::{FRAME_OVERHEAD, HEADER_LEN, LENGTH_LEN, TAG_LEN},
@@ -29,17 +29,83 @@ impl Sealer {
     /// # Errors
     /// [`SealError`]; the buffer is as it was, and the next frame can still be sealed.
     pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), SealError> {
+        self.seal_ahead(&mut OnDemand, frame)
+    }
+
+    /// As [`Self::seal`], with keystream out of `ahead`. What is not prepared there is made for this one frame.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_ahead(&mut self, ahead: &mut impl Keystream, frame: &mut [u8]) -> Result<(), SealError> {
+        self.seal_next_of(ahead, 1, frame)
+    }
+
+    /// Begins a run of frames that are all there: their keystream is made for several at once.
+    ///
+    /// `frames` says how many will come. With fewer some keystream was made for nothing, with more the rest costs what a
+    /// frame alone costs.
+    pub fn run<'r, A: Keystream>(&'r mut self, ahead: &'r mut A, frames: usize) -> SealRun<'r, A> {
+        SealRun { sealer: self, ahead, left: frames }
+    }
+
+    /// Makes the keystream of the next frames, at most as many as `ahead` has room for, unless some is there already.
+    ///
+    /// Nothing but `ahead` changes. For an idle moment: a frame that is then sealed with [`Self::seal_ahead`] costs no
+    /// `ChaCha20` if its body is not longer than what `ahead` keeps for it.
+    pub fn prepare(&self, ahead: &mut impl Keystream) {
+        ahead.prepare(&self.cipher, usize::MAX);
+    }
+
+    /// Seals a frame which `frames - 1` others will follow.
+    fn seal_next_of(
+        &mut self,
+        ahead: &mut impl Keystream,
+        frames: usize,
+        frame: &mut [u8],
+    ) -> Result<(), SealError> {
         let body_len = frame.len().checked_sub(FRAME_OVERHEAD).ok_or(SealError::TooShort)?;
         let mut length = u16::try_from(body_len).map_err(|_| SealError::TooLong)?.to_be_bytes();
         let (header, body_and_tag) =
             frame.split_first_chunk_mut::<HEADER_LEN>().ok_or(SealError::TooShort)?;
         let (body, tag) = body_and_tag.split_last_chunk_mut::<TAG_LEN>().ok_or(SealError::TooShort)?;
 
-        let length_tag = self.cipher.seal(&mut length);
+        ahead.prepare(&self.cipher, frames);
+        let length_tag = match ahead.for_length(&self.cipher) {
+            Some(pad) => self.cipher.seal_with(pad, &mut length),
+            None => self.cipher.seal(&mut length),
+        };
+        *tag = match ahead.for_body(&self.cipher) {
+            Some(pad) => self.cipher.seal_with(pad, body),
+            None => self.cipher.seal(body),
+        };
+        ahead.spend();
         let (length_room, length_tag_room) = header.split_at_mut(LENGTH_LEN);
         length_room.copy_from_slice(&length);
         length_tag_room.copy_from_slice(&length_tag);
-        *tag = self.cipher.seal(body);
+        Ok(())
+    }
+}
+
+/// Frames that are sealed one after another, with keystream that is made for several of them at once.
+///
+/// It may be dropped at any time: what was made and not spent stays in the [`Ahead`](super::Ahead), for the next run of
+/// the same direction.
+#[derive(Debug)]
+pub struct SealRun<'r, A> {
+    sealer: &'r mut Sealer,
+    ahead: &'r mut A,
+    /// Frames still to come.
+    left: usize,
+}
+
+impl<A: Keystream> SealRun<'_, A> {
+    /// Seals the next frame where it lies, as [`Sealer::seal`].
+    ///
+    /// # Errors
+    /// As [`Sealer::seal`].
+    pub fn seal(&mut self, frame: &mut [u8]) -> Result<(), SealError> {
+        self.sealer.seal_next_of(self.ahead, self.left.max(1), frame)?;
+        self.left = self.left.saturating_sub(1);
         Ok(())
     }
 }

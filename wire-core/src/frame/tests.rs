@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    cipher::CipherState,
+    cipher::{CipherState, Lanes},
     limits::{HEADER_LEN, KEY_LEN, MAX_FRAME_LEN, MESSAGES_PER_KEY, TAG_LEN},
     noise::tests::{array, bytes, connected},
     secret::Secret,
@@ -379,4 +379,93 @@ proptest! {
         prop_assert_eq!(stream.deframer.next(&mut later), Err(OpenError::Dead));
         prop_assert_eq!(stream.deframer.next(&mut later[..HEADER_LEN]), Err(OpenError::Dead));
     }
+}
+
+/// Every way to have keystream ahead, on both sides, gives the frames of another crate, over several rotations.
+#[test]
+fn keystream_ahead_changes_no_byte() {
+    fn check<const FRAMES: usize, const BLOCKS: usize>(lanes: Lanes) {
+        let cipher =
+            || CipherState::new(Secret::new([1; KEY_LEN]), Secret::new([2; KEY_LEN])).with_lanes(lanes);
+        let mut model = Model::new(ChainingKeys::PerDirection, &cipher(), &cipher());
+        let (mut sealer, mut deframer) = (Sealer::new(cipher()), Deframer::new(Opener::new(cipher())));
+        let (mut sending, mut receiving) = (Ahead::<FRAMES, BLOCKS>::new(), Ahead::<FRAMES, BLOCKS>::new());
+        let mut number = 0_usize;
+        while number < 3 * usize::from(MESSAGES_PER_KEY) {
+            // Runs of any length, some longer than what follows under the key, some cut short.
+            let (announced, length_of_run) = (number % 23, number % 19 + 1);
+            let mut wire = Vec::new();
+            let mut messages = Vec::new();
+            let mut run = sealer.run(&mut sending, announced);
+            for _ in 0..length_of_run {
+                let message = vec![number.to_le_bytes()[0]; number % 149];
+                let mut frame = with_room(&message);
+                run.seal(&mut frame).unwrap();
+                assert!(frame == model.frame(0, &message), "{lanes:?}, {FRAMES} frames, message {number}");
+                wire.extend(frame);
+                messages.push(message);
+                number += 1;
+            }
+            if number.is_multiple_of(5) {
+                sealer.prepare(&mut sending);
+                deframer.prepare(&mut receiving);
+                assert!(
+                    (1..=FRAMES).contains(&sending.prepared())
+                        && (1..=FRAMES).contains(&receiving.prepared())
+                );
+            }
+            let mut at = 0;
+            for message in messages {
+                let step = deframer.next_ahead(&mut receiving, &mut wire[at..]).unwrap();
+                assert!(step.message == Some(&message));
+                at += step.consumed;
+            }
+        }
+    }
+    for lanes in Lanes::available() {
+        check::<1, 1>(lanes);
+        check::<4, 1>(lanes);
+        check::<3, 2>(lanes);
+        check::<16, 0>(lanes);
+        check::<255, 1>(lanes);
+    }
+}
+
+/// The worst that a driver can do with keystream: lend what was prepared for one connection to another.
+#[test]
+fn keystream_of_another_connection_is_never_used() {
+    let cipher = |fill| CipherState::new(Secret::new([fill; KEY_LEN]), Secret::new([9; KEY_LEN]));
+    let (mut ours, mut theirs) = (Sealer::new(cipher(1)), Sealer::new(cipher(2)));
+    let mut ahead = Ahead::<4>::new();
+    ours.prepare(&mut ahead);
+    assert_eq!(ahead.prepared(), 4);
+    let (mut lent, mut alone) = (with_room(b"message"), with_room(b"message"));
+    theirs.seal_ahead(&mut ahead, &mut lent).unwrap();
+    Sealer::new(cipher(2)).seal(&mut alone).unwrap();
+    assert_eq!(lent, alone);
+
+    // Nor that of another place in the same direction.
+    ours.prepare(&mut ahead);
+    let (mut first, mut second) = (with_room(b"message"), with_room(b"message"));
+    ours.seal(&mut first).unwrap();
+    ours.seal_ahead(&mut ahead, &mut second).unwrap();
+    let mut same = Sealer::new(cipher(1));
+    let expected = [sealed(&mut same, b"message"), sealed(&mut same, b"message")];
+    assert_eq!([first, second], expected);
+}
+
+#[test]
+fn a_body_that_fails_with_keystream_ahead_stays_and_kills() {
+    let (mut sealer, opener) = direction();
+    let mut frame = sealed(&mut sealer, b"message");
+    frame[HEADER_LEN] ^= 1;
+    let body = frame[HEADER_LEN..].to_vec();
+    let (mut deframer, mut ahead) = (Deframer::new(opener), Ahead::<4>::new());
+    deframer.prepare(&mut ahead);
+    assert_eq!(deframer.next_ahead(&mut ahead, &mut frame), Err(OpenError::BodyTag));
+    assert_eq!(frame[HEADER_LEN..], body);
+    assert_eq!(deframer.next_ahead(&mut ahead, &mut frame), Err(OpenError::Dead));
+    ahead.clear();
+    deframer.prepare(&mut ahead);
+    assert_eq!(ahead.prepared(), 0);
 }

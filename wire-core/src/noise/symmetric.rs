@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    cipher::{CipherState, WrongTag, aead, key_schedule::ChainingKey},
+    cipher::{CipherState, Lanes, WrongTag, aead, aead::Under, key_schedule::ChainingKey},
     limits::{KEY_LEN, TAG_LEN},
     node_id::NodeId,
     secret::Secret,
@@ -52,8 +52,8 @@ impl Symmetric {
     }
 
     /// Encrypts in place with the hash as associated data, then mixes what goes out into the hash.
-    pub(super) fn seal(&mut self, temp_key: &Secret<KEY_LEN>, nonce: u64, text: &mut [u8]) -> [u8; TAG_LEN] {
-        let tag = aead::seal(temp_key, nonce, &self.hash, text);
+    pub(super) fn seal(&mut self, temp_key: &Secret<KEY_LEN>, nonce: u16, text: &mut [u8]) -> [u8; TAG_LEN] {
+        let tag = aead::seal(under(temp_key, nonce), &self.hash, text);
         self.mix_hash(&[text, &tag]);
         tag
     }
@@ -65,14 +65,14 @@ impl Symmetric {
     pub(super) fn open(
         &mut self,
         temp_key: &Secret<KEY_LEN>,
-        nonce: u64,
+        nonce: u16,
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), WrongTag> {
         // What came in is mixed before it is decrypted, since both use the same bytes of the buffer.
         let associated = self.hash;
         self.mix_hash(&[text, tag]);
-        aead::open(temp_key, nonce, &associated, text, tag)
+        aead::open(under(temp_key, nonce), &associated, text, tag)
     }
 
     /// BOLT 8, "Act Three", last step: the ciphers from initiator to responder and from responder to
@@ -80,4 +80,9 @@ impl Symmetric {
     pub(super) fn split(self) -> [CipherState; 2] {
         self.chaining_key.split().map(|(key, chaining_key)| CipherState::new(key, chaining_key))
     }
+}
+
+/// The texts of the acts are so short that every width takes the same time; what was chosen for the machine will do.
+fn under(key: &Secret<KEY_LEN>, nonce: u16) -> Under<'_> {
+    Under { lanes: Lanes::best(), key, nonce }
 }

@@ -1,0 +1,82 @@
+//! Poly1305 (RFC 8439, 2.5): the tag of one text under a key that is used once.
+//!
+//! A text is a number with one limb per 16 bytes, and the tag is that polynomial at a secret point, modulo 2^130 - 5.
+//! The arithmetic is `wide` (64-bit words) or `narrow` (32-bit words, for firmware), which do the same and are held against
+//! each other in the tests.
+//!
+//! Constant time: but for the length of the text. Wiping: point, sum and mask when dropped.
+
+#[cfg(any(test, not(target_pointer_width = "64")))]
+mod narrow;
+#[cfg(any(test, target_pointer_width = "64"))]
+mod wide;
+
+#[cfg(not(target_pointer_width = "64"))]
+use narrow::Sum;
+#[cfg(target_pointer_width = "64")]
+use wide::Sum;
+
+use zeroize::Zeroize as _;
+
+use crate::limits::{KEY_LEN, TAG_LEN};
+
+/// What is taken in at a time, in bytes.
+const LIMB_LEN: usize = 16;
+
+/// A tag that is being computed.
+pub(crate) struct Poly1305 {
+    sum: Sum,
+    /// Added to the sum in the end; nothing can be learnt of the point from a tag because of it.
+    mask: u128,
+}
+
+impl Poly1305 {
+    /// Begins with a key that has never been used.
+    pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
+        let mut halves = [0; 2];
+        for (half, bytes) in halves.iter_mut().zip(key.as_chunks().0) {
+            *half = u128::from_le_bytes(*bytes);
+        }
+        let [point, mask] = halves;
+        let this = Self { sum: Sum::new(point), mask };
+        halves.zeroize();
+        this
+    }
+
+    /// Takes in a part of what is authenticated, filled up with zeros to a multiple of 16 bytes as RFC 8439, 2.8 has it.
+    ///
+    /// A text may be taken in in pieces, if all but the last are multiples of 16 bytes.
+    pub(crate) fn absorb(&mut self, part: &[u8]) {
+        let (limbs, rest) = part.as_chunks();
+        for limb in limbs {
+            self.sum.absorb(limb);
+        }
+        if !rest.is_empty() {
+            let mut limb = [0; LIMB_LEN];
+            limb[..rest.len()].copy_from_slice(rest);
+            self.sum.absorb(&limb);
+        }
+    }
+
+    /// Takes in the two lengths, in bytes, that end the input, and gives the tag. RFC 8439, 2.8.
+    pub(crate) fn finish(mut self, associated_len: usize, text_len: usize) -> [u8; TAG_LEN] {
+        // Our lengths end at 65,535: a `usize` always fits.
+        let lengths = (text_len as u128) << 64 | associated_len as u128;
+        self.sum.absorb(&lengths.to_le_bytes());
+        self.sum.value().wrapping_add(self.mask).to_le_bytes()
+    }
+}
+
+impl Drop for Poly1305 {
+    fn drop(&mut self) {
+        self.sum.wipe();
+        self.mask = 0;
+        zeroize::optimization_barrier(self);
+    }
+}
+
+/// RFC 8439, 2.5: these bits of the point are zero, which keeps the arithmetic below free of overflow.
+const CLAMP: u128 = 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
+
+#[cfg(test)]
+mod tests;
