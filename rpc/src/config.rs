@@ -1,26 +1,43 @@
-//! The options of `oddwired`, under Core Lightning's names, and what they come to: a [`Config`] with every default filled in.
+//! What the user wants of the daemon: from words on a command line and in files to a [`Config`] with every default filled in.
 //!
-//! [`Options`] is what was written; [`Options::resolve`] checks it and knows the defaults. Nothing here touches the disk, the
-//! network (except to resolve a host name in `--addr`) or the log, so a mistake is reported before anything is made.
+//! ```text
+//! command_line ─┐
+//!               ├─► Setting ... ─► OptionTable (who has this option?) ─► Options (clap) ─► Config
+//! file ─────────┘
+//! ```
 //!
-//! A configuration file is a list of these same options without their dashes: whoever reads one puts its lines in front of the
-//! command line, and because a later option overrides an earlier one the command line wins. Options that are not known when
-//! the daemon is built would be added to [`Options`]' `clap` command before it is parsed.
+//! Files come first and the command line last, since of two settings the later one counts. [`read`] does all of it as far as
+//! it can be done before plugins run: it reads configuration files, looks up host names in `--addr`, and makes nothing, so
+//! that a mistake is reported before anything is changed. What only a plugin can know stays in the table for it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Parser};
+use clap::{CommandFactory, Parser};
 use oddwire_node::Network;
 
-use crate::log::{LevelRule, LogSettings};
+use crate::log::LogSettings;
+use file::Need;
+use setting::{FileRole, Setting, Source};
+use table::{OptionTable, Policy, SettingError};
 
 mod address;
+mod command_line;
+mod file;
+pub mod option;
+mod options;
+mod own;
+pub mod setting;
+pub mod table;
 #[cfg(test)]
 mod tests;
 
 pub use address::AddressError;
+pub use file::IncludeError;
+pub use options::{NodeOptions, Options};
 
 /// Longest alias in bytes (BOLT 7, `node_announcement`); a longer one is refused.
 const MAX_ALIAS_LEN: usize = 32;
@@ -31,108 +48,18 @@ const DEFAULT_RPC_FILE_MODE: u32 = 0o600;
 /// Name of the RPC socket in the network's directory, the same as Core Lightning's.
 pub const RPC_FILE: &str = "lightning-rpc";
 
-/// The options that say which node is meant. `oddwired` and `oddwire-cli` share them.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one for each option, as the user wrote them; `resolve` makes one value of them"
-)]
-pub struct NodeOptions {
-    /// Directory for everything the node keeps; each network has its own subdirectory [default: ~/.oddwire]
-    #[arg(long, value_name = "DIR")]
-    pub lightning_dir: Option<PathBuf>,
+/// Name of a configuration file in the lightning directory and in the network's directory.
+pub const CONFIG_FILE: &str = "config";
 
-    /// Network: bitcoin, testnet, testnet4, signet or regtest [default: bitcoin]
-    #[arg(long, value_name = "NAME", overrides_with_all = ["mainnet", "testnet", "testnet4", "signet", "regtest"])]
-    pub network: Option<String>,
-
-    /// Same as --network=bitcoin
-    #[arg(long, overrides_with_all = ["network", "testnet", "testnet4", "signet", "regtest"])]
-    pub mainnet: bool,
-
-    /// Same as --network=testnet
-    #[arg(long, overrides_with_all = ["network", "mainnet", "testnet4", "signet", "regtest"])]
-    pub testnet: bool,
-
-    /// Same as --network=testnet4
-    #[arg(long, overrides_with_all = ["network", "mainnet", "testnet", "signet", "regtest"])]
-    pub testnet4: bool,
-
-    /// Same as --network=signet
-    #[arg(long, overrides_with_all = ["network", "mainnet", "testnet", "testnet4", "regtest"])]
-    pub signet: bool,
-
-    /// Same as --network=regtest
-    #[arg(long, overrides_with_all = ["network", "mainnet", "testnet", "testnet4", "signet"])]
-    pub regtest: bool,
-
-    /// JSON-RPC socket; a relative path starts in the network's directory [default: lightning-rpc]
-    #[arg(long, value_name = "FILE")]
-    pub rpc_file: Option<PathBuf>,
-}
-
-/// The command line of `oddwired`.
-#[derive(Clone, Debug, Default, Parser)]
-#[command(
-    name = "oddwired",
-    about = "A Lightning node that does nothing but connect to peers and pass messages, without a bitcoin backend",
-    disable_version_flag = true,
-    args_override_self = true
-)]
-pub struct Options {
-    /// Which node.
-    #[command(flatten)]
-    pub node: NodeOptions,
-
-    /// Where to listen: `IP[:PORT]`, `[IPV6]:PORT`, `HOST[:PORT]`, `:PORT` for all addresses; repeatable, replaces the default.
-    // The help is written again, without the backticks that this comment cannot do without.
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        action = ArgAction::Append,
-        help = "Listen here: IP[:PORT], [IPV6]:PORT, HOST[:PORT], :PORT for all addresses; repeatable, replaces the default"
-    )]
-    pub addr: Vec<String>,
-
-    /// The same as --addr, for those who do not want the address announced (nothing is announced yet)
-    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
-    pub bind_addr: Vec<String>,
-
-    /// Listen on the network's default port on all addresses if no address is given [default: true]
-    #[arg(long, value_name = "BOOL", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
-    pub autolisten: Option<bool>,
-
-    /// Name of the node, up to 32 bytes [default: made from the node's id]
-    #[arg(long, value_name = "TEXT")]
-    pub alias: Option<String>,
-
-    /// Colour of the node, RRGGBB [default: the first three bytes of the node's id]
-    #[arg(long, value_name = "RRGGBB")]
-    pub rgb: Option<String>,
-
-    /// Permissions of the JSON-RPC socket, four octal digits [default: 0600]
-    #[arg(long, value_name = "MODE")]
-    pub rpc_file_mode: Option<String>,
-
-    /// What to log: io, trace, debug, info, unusual or broken; with :SUBSYSTEM for lines whose source contains it; repeatable
-    #[arg(long, value_name = "LEVEL[:SUBSYSTEM]", action = ArgAction::Append)]
-    pub log_level: Vec<LevelRule>,
-
-    /// Log to this file, `-` for standard output; repeatable; a relative path starts in the network's directory
-    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
-    pub log_file: Vec<PathBuf>,
-
-    /// Put this in front of every log line
-    #[arg(long, value_name = "TEXT")]
-    pub log_prefix: Option<String>,
-
-    /// Tell clients which parameter was wrong, and allow what only tests need
-    #[arg(long)]
-    pub developer: bool,
-
-    /// Print the version and exit
-    #[arg(short = 'V', long)]
-    pub version: bool,
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// A running daemon.
+    Run(Box<Config>, Arc<OptionTable>),
+    /// The help, which is this text.
+    Help(String),
+    /// The version.
+    Version,
 }
 
 /// What the daemon runs with.
@@ -141,18 +68,32 @@ pub struct Options {
 pub struct Config {
     /// Where the node keeps everything.
     pub place: NodePlace,
+    /// The file of `--conf`, absolute.
+    pub conf: Option<PathBuf>,
     /// Where to listen for peers.
     pub listen: Listen,
+    /// Whether `connect` may look up names.
+    pub names: Names,
     /// The node's name, if the user gave one.
     pub alias: Option<String>,
     /// The node's colour, red, green, blue, if the user gave one.
     pub rgb: Option<[u8; 3]>,
+    /// How the key is unlocked.
+    pub key_unlock: KeyUnlock,
     /// Permissions of the RPC socket.
     pub rpc_file_mode: u32,
+    /// A file for the process id, absolute.
+    pub pid_file: Option<PathBuf>,
     /// The log.
     pub log: LogSettings,
+    /// Which plugins to start.
+    pub plugins: PluginSettings,
+    /// What is on its way out.
+    pub deprecated: Deprecated,
     /// `--developer` was given.
     pub developer: bool,
+    /// `--daemon` was given.
+    pub daemon: bool,
 }
 
 /// The directories and the socket of one node.
@@ -181,7 +122,7 @@ impl NodePlace {
 /// Where to listen for peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Nowhere: `--autolisten=false`.
+    /// Nowhere: `--autolisten=false` or `--offline`.
     Nowhere,
     /// On the network's default port on all addresses: the user said nothing.
     Default {
@@ -192,20 +133,113 @@ pub enum Listen {
     On(Vec<SocketAddr>),
 }
 
+/// Whether names may be looked up.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// They are.
+    LookedUp,
+    /// They are not: `--disable-dns`.
+    Refused,
+}
+
+/// How the key in the `hsm_secret` file is unlocked.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum KeyUnlock {
+    /// It has no passphrase.
+    None,
+    /// The user is asked for its passphrase: `--hsm-passphrase`.
+    AskForPassphrase,
+}
+
+/// What to do with options and parameters that are on their way out.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Deprecated {
+    /// They are taken.
+    Taken,
+    /// They are refused: `--allow-deprecated-apis=false`.
+    Refused,
+}
+
+/// Which plugins to start. `--clear-plugins` has been heeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginSettings {
+    /// `--plugin`, absolute.
+    pub files: Vec<PathBuf>,
+    /// `--plugin-dir`, absolute.
+    pub directories: Vec<PathBuf>,
+    /// `--important-plugin`, absolute.
+    pub important: Vec<PathBuf>,
+    /// `--disable-plugin`: paths or file names.
+    pub disabled: Vec<String>,
+}
+
+impl PluginSettings {
+    /// No option asks for any plugin.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.directories.is_empty() && self.important.is_empty()
+    }
+}
+
 /// An option that cannot be right.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// An argument that does not begin with a dash, or a dash that means nothing.
+    #[error("{0}: there are no arguments but options, such as --alias=TEXT")]
+    NoOption(String),
+    /// An argument that is no UTF-8.
+    #[error("{0}: the argument is no text in UTF-8")]
+    NoText(String),
+    /// A configuration file cannot be read.
+    #[error("cannot read the configuration file {}: {error}", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A line `include` of a configuration file.
+    #[error("Config file {} line {line}: {error}", path.display())]
+    Include {
+        /// The file that includes another.
+        path: PathBuf,
+        /// Its line.
+        line: usize,
+        /// What is wrong.
+        error: IncludeError,
+    },
+    /// An option whose name or value is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// An option that is not taken in this place.
+    #[error("{}: not permitted in {whereabouts}", table::place(setting))]
+    Misplaced {
+        /// The option.
+        setting: Box<Setting>,
+        /// Where it does not belong.
+        whereabouts: &'static str,
+    },
+    /// An option's value is not what the option wants.
+    #[error("{}: {problem}", table::place(setting))]
+    Value {
+        /// The option.
+        setting: Box<Setting>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The options together make no sense to the parser.
+    #[error("{0}")]
+    Options(String),
     /// `--lightning-dir` is missing and there is no home directory to derive it from.
     #[error(
         "there is no home directory (HOME is no absolute path), so there is no default for --lightning-dir: give one"
     )]
     NoHome,
-    /// The current directory, which a relative `--lightning-dir` starts in, cannot be found.
+    /// The current directory, which a relative path starts in, cannot be found.
     #[error(
-        "--lightning-dir is relative and the current directory cannot be read ({0}): give an absolute path"
+        "--lightning-dir or another path is relative and the current directory cannot be read ({0}): give an absolute path"
     )]
-    NoCurrentDir(std::io::Error),
+    NoCurrentDir(io::Error),
     /// Unknown `--network`.
     #[error("--network={0}: unknown network name; it is one of bitcoin, testnet, testnet4, signet, regtest")]
     Network(String),
@@ -228,109 +262,100 @@ pub enum ConfigError {
     /// `--rpc-file-mode` is not a mode.
     #[error("--rpc-file-mode={0}: it is four octal digits that start with 0, such as 0600")]
     Mode(String),
+    /// `--always-use-proxy`.
+    #[error(
+        "--always-use-proxy=true: this daemon can use no proxy, and would connect directly: leave the option out"
+    )]
+    Proxy,
+    /// `--daemon` without `--log-file`.
+    #[error("--daemon needs --log-file: nobody sees the standard output of a process in the background")]
+    DaemonWithoutLog,
 }
 
-impl NodeOptions {
-    /// Fills in the defaults: `~/.oddwire`, bitcoin, `lightning-rpc`.
-    ///
-    /// # Errors
-    /// If the network is unknown, or there is no home directory or current directory to start from.
-    pub fn resolve(&self) -> Result<NodePlace, ConfigError> {
-        let shortcuts = [
-            (self.mainnet, "bitcoin"),
-            (self.testnet, "testnet"),
-            (self.testnet4, "testnet4"),
-            (self.signet, "signet"),
-            (self.regtest, "regtest"),
-        ];
-        let shortcut = shortcuts.iter().find(|(given, _)| *given).map(|(_, name)| *name);
-        let name = shortcut.or(self.network.as_deref()).unwrap_or("bitcoin");
-        let network = name.parse().map_err(|_| ConfigError::Network(name.to_owned()))?;
-
-        // Never Core Lightning's own default: a real node with real money may live there.
-        let lightning_dir = match &self.lightning_dir {
-            Some(dir) => std::path::absolute(dir).map_err(ConfigError::NoCurrentDir)?,
-            None => std::env::home_dir()
-                .filter(|home| home.is_absolute())
-                .ok_or(ConfigError::NoHome)?
-                .join(".oddwire"),
-        };
-        let rpc_file = self.rpc_file.clone().unwrap_or_else(|| PathBuf::from(RPC_FILE));
-        Ok(NodePlace { network, lightning_dir, rpc_file })
+/// Reads a command line, which begins with the program's name, and the configuration files that it leads to.
+///
+/// # Errors
+/// The first mistake. An option that nobody knows is none yet, since a plugin may have it: see
+/// [`OptionTable::refuse_unknown`].
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, ConfigError> {
+    let specs = own::specs();
+    let given = command_line::settings(arguments.into_iter().skip(1), &specs)?;
+    if given.iter().any(|setting| setting.name == "help") {
+        return Ok(Request::Help(Options::command().render_help().to_string()));
     }
+    if given.iter().any(|setting| setting.name == "version") {
+        return Ok(Request::Version);
+    }
+    let (mut settings, conf) = from_files(&given)?;
+    settings.extend(given);
+    settings.iter().try_for_each(refuse_misplaced)?;
+
+    let options = own::parse(&specs, &settings)?;
+    let policy = Policy {
+        developer: options.developer,
+        refuse_deprecated: options.allow_deprecated_apis == Some(false),
+    };
+    let mut config = options.resolve().map_err(|error| in_its_file(error, &settings))?;
+    config.conf = conf;
+    config.plugins = own::plugins(&settings)?;
+    let table = OptionTable::new(own::with_defaults(specs, &config), settings, policy);
+    table.judge_own()?;
+    Ok(Request::Run(Box::new(config), Arc::new(table)))
 }
 
-impl Options {
-    /// Checks every option and fills in the defaults. Host names in addresses are looked up, which may take seconds.
-    ///
-    /// # Errors
-    /// The first option that cannot be right.
-    pub fn resolve(self) -> Result<Config, ConfigError> {
-        let place = self.node.resolve()?;
-        let port = place.network.default_port();
-        Ok(Config {
-            listen: self.listen(port)?,
-            alias: self.alias.map(checked_alias).transpose()?,
-            rgb: self.rgb.map(checked_rgb).transpose()?,
-            rpc_file_mode: self.rpc_file_mode.map_or(Ok(DEFAULT_RPC_FILE_MODE), checked_mode)?,
-            log: LogSettings {
-                rules: self.log_level,
-                files: self.log_file,
-                prefix: self.log_prefix.unwrap_or_default(),
-            },
-            developer: self.developer,
-            place,
-        })
+/// What the configuration files say: that of `--conf` alone, or else those that lie in the node's directories.
+fn from_files(given: &[Setting]) -> Result<(Vec<Setting>, Option<PathBuf>), ConfigError> {
+    let last = |name| given.iter().rfind(|setting| setting.name == name)?.value.as_deref();
+    if let Some(conf) = last("conf") {
+        let conf = std::path::absolute(conf).map_err(ConfigError::NoCurrentDir)?;
+        let settings = file::settings(&conf, FileRole::Explicit, Need::Must)?;
+        return Ok((settings, Some(conf)));
     }
+    let place = place_of(given)?;
+    let config = |directory: &Path, role| file::settings(&directory.join(CONFIG_FILE), role, Need::May);
+    let mut settings = config(&place.lightning_dir, FileRole::Global)?;
+    // The global file may name the network; the command line has the last word.
+    let place = place_of(&[&settings, given].concat())?;
+    settings.extend(config(&place.network_dir(), FileRole::Network)?);
+    Ok((settings, None))
+}
 
-    /// `--addr` or `--bind-addr` turn off the default, as `--autolisten=false` does.
-    fn listen(&self, port: u16) -> Result<Listen, ConfigError> {
-        if self.addr.is_empty() && self.bind_addr.is_empty() {
-            let addresses = all_addresses(port);
-            return Ok(if self.autolisten == Some(false) {
-                Listen::Nowhere
-            } else {
-                Listen::Default { addresses }
-            });
+/// Where the node is, by these settings.
+fn place_of(settings: &[Setting]) -> Result<NodePlace, ConfigError> {
+    const PLACE: [&str; 7] =
+        ["lightning-dir", "network", "mainnet", "testnet", "testnet4", "signet", "regtest"];
+    let arguments = settings.iter().filter(|setting| PLACE.contains(&setting.name.as_str()));
+    let arguments = arguments.map(|setting| format!("--{setting}"));
+    let options = Options::try_parse_from(["oddwired".to_owned()].into_iter().chain(arguments));
+    // What is wrong with it is told when all options are looked at.
+    options.unwrap_or_default().node.resolve().map_err(|error| in_its_file(error, settings))
+}
+
+/// A configuration file cannot name itself, nor the directory or the network in which it was found.
+fn refuse_misplaced(setting: &Setting) -> Result<(), ConfigError> {
+    let Source::File { role, .. } = setting.source else { return Ok(()) };
+    let whereabouts = match (setting.name.as_str(), role) {
+        ("conf" | "help" | "version", _) => "configuration files",
+        ("lightning-dir", FileRole::Global | FileRole::Network) => "implicit configuration files",
+        ("network" | "mainnet" | "testnet" | "testnet4" | "signet" | "regtest", FileRole::Network) => {
+            "network-specific configuration files"
         }
-        let mut all = Vec::new();
-        for (option, texts) in [("addr", &self.addr), ("bind-addr", &self.bind_addr)] {
-            for text in texts {
-                let found = address::parse(text, port).map_err(|error| ConfigError::Address {
-                    option,
-                    text: text.clone(),
-                    error,
-                })?;
-                for address in found {
-                    if !all.contains(&address) {
-                        all.push(address);
-                    }
-                }
-            }
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Misplaced { setting: Box::new(setting.clone()), whereabouts })
+}
+
+/// Names file and line if that is where the wrong value stands.
+fn in_its_file(error: ConfigError, settings: &[Setting]) -> ConfigError {
+    let said = error.to_string();
+    let is_meant = |setting: &&Setting| {
+        matches!(setting.source, Source::File { .. }) && said.starts_with(&format!("--{setting}: "))
+    };
+    match settings.iter().rfind(is_meant) {
+        Some(setting) => {
+            let problem = said.get(setting.to_string().len() + "--: ".len()..).unwrap_or_default().to_owned();
+            ConfigError::Value { setting: Box::new(setting.clone()), problem }
         }
-        Ok(Listen::On(all))
-    }
-}
-
-/// Every address of this machine.
-fn all_addresses(port: u16) -> [SocketAddr; 2] {
-    [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)].map(|ip| SocketAddr::new(ip, port))
-}
-
-fn checked_alias(alias: String) -> Result<String, ConfigError> {
-    if alias.len() > MAX_ALIAS_LEN { Err(ConfigError::Alias(alias)) } else { Ok(alias) }
-}
-
-fn checked_rgb(text: String) -> Result<[u8; 3], ConfigError> {
-    let mut rgb = [0; 3];
-    let right = text.len() == 2 * rgb.len() && faster_hex::hex_decode(text.as_bytes(), &mut rgb).is_ok();
-    if right { Ok(rgb) } else { Err(ConfigError::Rgb(text)) }
-}
-
-fn checked_mode(text: String) -> Result<u32, ConfigError> {
-    let octal = text.len() == 4 && text.starts_with('0') && text.bytes().all(|digit| digit.is_ascii_digit());
-    match u32::from_str_radix(&text, 8) {
-        Ok(mode) if octal => Ok(mode),
-        _ => Err(ConfigError::Mode(text)),
+        None => error,
     }
 }

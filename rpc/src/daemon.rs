@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, ConfigError, Listen, NodePlace, Options};
+use crate::config::table::OptionTable;
+use crate::config::{self, Config, ConfigError, Listen, NodePlace};
 use crate::limits::STOP_TIME;
 use crate::log::{self, Log, LogError};
 use crate::server::{BindError, Server};
@@ -79,43 +79,43 @@ pub enum StartFailure {
 
 /// Runs the daemon until it is told to stop. Changes the process's directory, panic hook and log.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match Options::try_parse_from(arguments) {
-        Ok(options) => options,
-        Err(error) => {
-            let _ = error.print();
-            // Asking for help is no failure.
-            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-        }
+    let print = |text: &str| {
+        if write!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     };
-    if options.version {
-        let written = writeln!(io::stdout(), "{VERSION}");
-        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    match start_and_serve(options).await {
-        Ok(code) => code,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "oddwired: {failure}.");
-            ExitCode::FAILURE
-        }
-    }
+    let started = match config::read(arguments) {
+        Ok(config::Request::Help(text)) => return print(&text),
+        Ok(config::Request::Version) => return print(&format!("{VERSION}\n")),
+        Ok(config::Request::Run(config, options)) => start_and_serve(*config, options).await,
+        Err(error) => Err(error.into()),
+    };
+    started.unwrap_or_else(|failure| {
+        let _ = writeln!(io::stderr(), "oddwired: {failure}.");
+        ExitCode::FAILURE
+    })
 }
 
-async fn start_and_serve(options: Options) -> Result<ExitCode, StartFailure> {
-    let config = options.resolve()?;
+async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<ExitCode, StartFailure> {
+    options.refuse_unknown().map_err(ConfigError::from)?;
     let mut signals = Signals::receive()?;
     // Held to the end: the directory is ours while the process lives.
     let _claim = Claim::take(&config.place).await?;
     enter(&config.place)?;
     let log = Log::install(&config.log)?;
     log::log_panics(&log);
-    let ended = run_node(config, &mut signals, &log).await;
+    let ended = run_node(config, options, &mut signals, &log).await;
     log.flush();
     ended
 }
 
 /// From the first line of the log to the last.
-async fn run_node(config: Config, signals: &mut Signals, log: &Log) -> Result<ExitCode, StartFailure> {
+async fn run_node(
+    config: Config,
+    options: Arc<OptionTable>,
+    signals: &mut Signals,
+    log: &Log,
+) -> Result<ExitCode, StartFailure> {
     tracing::info!(source = "lightningd", "{VERSION}");
+    name_what_has_no_meaning(&options);
     raise_descriptor_limit();
     let network_dir = config.place.network_dir();
     let identity = Identity::load_or_create(&network_dir.join(KEY_FILE))?;
@@ -129,10 +129,23 @@ async fn run_node(config: Config, signals: &mut Signals, log: &Log) -> Result<Ex
         lightning_dir: network_dir,
         audience: if config.developer { Audience::Developers } else { Audience::Users },
         stop: StopSignal::new(),
+        options,
         node,
     };
     announce(&service);
     Ok(serve(server, service, signals, log).await)
+}
+
+/// So that nobody wonders why an option does nothing.
+fn name_what_has_no_meaning(options: &OptionTable) {
+    let names = options.without_meaning();
+    if !names.is_empty() {
+        tracing::info!(
+            source = "lightningd",
+            "These options mean nothing without channels and a chain, and are ignored: {}",
+            names.join(", ")
+        );
+    }
 }
 
 /// Lets the process open as many files as the system allows it at all. Every peer and every client is one, and the limit

@@ -116,6 +116,13 @@ fn push_string(text: &mut String, value: impl Display) {
     text.push('"');
 }
 
+/// A string literal.
+pub(crate) fn quote(value: &str) -> String {
+    let mut text = String::with_capacity(value.len().saturating_add(2));
+    push_string(&mut text, value);
+    text
+}
+
 /// A string literal of bytes that may be no UTF-8; those go out as they came.
 pub(crate) fn quote_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(bytes.len().saturating_add(2));

@@ -79,6 +79,12 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 // The daemon: its start, its log, its end.
 
+/// Bytes of a configuration file. A longer one is refused.
+pub const MAX_CONFIG_LEN: usize = 1024 * 1024;
+
+/// How deep configuration files may include each other. What is deeper includes itself by another name, and is refused.
+pub const MAX_INCLUDE_DEPTH: usize = 100;
+
 /// How long a process behind a socket in our directory may take to accept us. If it takes longer it is there all the same,
 /// and the daemon does not start.
 pub const PROBE_TIME: Duration = Duration::from_secs(1);

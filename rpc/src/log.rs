@@ -128,6 +128,25 @@ pub struct LogSettings {
     pub files: Vec<PathBuf>,
     /// Put in front of every line.
     pub prefix: String,
+    /// Whether the time follows.
+    pub timestamps: Timestamps,
+}
+
+/// Whether lines say when they were written.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Timestamps {
+    /// They do, in UTC with milliseconds.
+    #[default]
+    Shown,
+    /// They do not: `--log-timestamps=false`.
+    Left,
+}
+
+/// How a line begins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    prefix: String,
+    timestamps: Timestamps,
 }
 
 /// Why the log could not be opened.
@@ -160,17 +179,18 @@ impl Log {
     /// # Errors
     /// If a log file cannot be opened.
     pub fn install(settings: &LogSettings) -> Result<Log, LogError> {
-        let log = Log::open(&settings.files, &settings.prefix)?;
-        let layer = line::LineLayer::new(Filter::new(&settings.rules), settings.prefix.clone(), log.clone());
+        let head = Head { prefix: settings.prefix.clone(), timestamps: settings.timestamps };
+        let log = Log::open(&settings.files, &head)?;
+        let layer = line::LineLayer::new(Filter::new(&settings.rules), head, log.clone());
         // Fails only when there is a receiver already.
         let _ = tracing_subscriber::registry().with(layer).try_init();
         Ok(log)
     }
 
-    fn open(files: &[PathBuf], prefix: &str) -> Result<Log, LogError> {
+    fn open(files: &[PathBuf], head: &Head) -> Result<Log, LogError> {
         let standard_output = [PathBuf::from("-")];
         let files = if files.is_empty() { &standard_output } else { files };
-        let places: Result<_, _> = files.iter().map(|path| Place::open(path, prefix)).collect();
+        let places: Result<_, _> = files.iter().map(|path| Place::open(path, head)).collect();
         Ok(Log { places: places? })
     }
 

@@ -30,6 +30,7 @@ mod deprecations;
 mod disconnect;
 mod getinfo;
 mod help;
+mod listconfigs;
 mod listfunds;
 mod listnodes;
 mod listpeerchannels;
@@ -97,6 +98,7 @@ pub static METHODS: &[&Method] = &[
     &disconnect::METHOD,
     &getinfo::METHOD,
     &help::METHOD,
+    &listconfigs::METHOD,
     &listfunds::METHOD,
     &listnodes::METHOD,
     &listpeerchannels::METHOD,

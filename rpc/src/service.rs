@@ -1,9 +1,11 @@
 //! What the methods work on: the node, and what the daemon knows about itself.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oddwire_node::{Node, NodeId};
 
+use crate::config::table::OptionTable;
 use crate::stop::StopSignal;
 
 /// The daemon, as the methods see it. The daemon makes one and hands it to [`Server::run`](crate::server::Server::run).
@@ -22,6 +24,8 @@ pub struct Service {
     pub lightning_dir: PathBuf,
     /// Who the clients are.
     pub audience: Audience,
+    /// The daemon's options and those of its plugins.
+    pub options: Arc<OptionTable>,
     /// Triggered by the method `stop`; whoever triggers it ends the server.
     pub stop: StopSignal,
 }

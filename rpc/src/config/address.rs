@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use super::all_addresses;
+use super::options::all_addresses;
 
 /// What is wrong with an address to listen on.
 #[derive(Debug, thiserror::Error)]

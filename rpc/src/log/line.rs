@@ -13,20 +13,20 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::{Filter, Level, Log};
+use super::{Filter, Head, Level, Log, Timestamps};
 use crate::limits::MAX_LOG_TEXT;
 
 /// The receiver of events: filter, format, write.
 #[derive(Debug)]
 pub(super) struct LineLayer {
     filter: Filter,
-    prefix: String,
+    head: Head,
     log: Log,
 }
 
 impl LineLayer {
-    pub(super) fn new(filter: Filter, prefix: String, log: Log) -> LineLayer {
-        LineLayer { filter, prefix, log }
+    pub(super) fn new(filter: Filter, head: Head, log: Log) -> LineLayer {
+        LineLayer { filter, head, log }
     }
 }
 
@@ -57,15 +57,14 @@ impl<S: Subscriber> Layer<S> for LineLayer {
         let source = fields.source(event.metadata().target());
         if self.filter.passes(level, &source) {
             // The whole line is built before a lock is taken: what a field prints may itself log.
-            self.log.append(
-                format_line(&self.prefix, SystemTime::now(), level, &source, &fields.text).as_bytes(),
-            );
+            self.log
+                .append(format_line(&self.head, SystemTime::now(), level, &source, &fields.text).as_bytes());
         }
     }
 }
 
 /// One line with its end. Levels are padded to seven characters; `io` shows none.
-pub(super) fn format_line(prefix: &str, time: SystemTime, level: Level, source: &str, text: &str) -> String {
+pub(super) fn format_line(head: &Head, time: SystemTime, level: Level, source: &str, text: &str) -> String {
     let shown = match level {
         Level::Io => "",
         Level::Trace => "TRACE   ",
@@ -74,8 +73,13 @@ pub(super) fn format_line(prefix: &str, time: SystemTime, level: Level, source: 
         Level::Unusual => "UNUSUAL ",
         Level::Broken => "**BROKEN** ",
     };
-    let time = humantime::format_rfc3339_millis(time);
-    let mut line = format!("{prefix}{time} {shown}{source}: ");
+    let prefix = &head.prefix;
+    let mut line = match head.timestamps {
+        Timestamps::Shown => {
+            format!("{prefix}{} {shown}{source}: ", humantime::format_rfc3339_millis(time))
+        }
+        Timestamps::Left => format!("{prefix}{shown}{source}: "),
+    };
     let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     line.extend(text.chars().take(MAX_LOG_TEXT).map(shown));
     if text.chars().nth(MAX_LOG_TEXT).is_some() {

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Instant, SystemTime};
 
 use super::line::format_line;
-use super::{Level, LogError};
+use super::{Head, Level, LogError};
 use crate::limits::MAX_LOG_BACKLOG;
 
 /// A place and the lines that wait for it. Dropping it ends its thread once these are written.
@@ -47,21 +47,21 @@ struct State {
 }
 
 impl Place {
-    /// Opens a file for appending, or standard output for `-`. Lines about lost lines begin with the prefix.
+    /// Opens a file for appending, or standard output for `-`. Lines about lost lines begin like all lines.
     ///
     /// # Errors
     /// If the file cannot be opened, or the system gives us no thread.
-    pub(super) fn open(path: &Path, prefix: &str) -> Result<Place, LogError> {
+    pub(super) fn open(path: &Path, head: &Head) -> Result<Place, LogError> {
         if path.as_os_str() == "-" {
-            Place::start(None, Box::new(io::stdout()), prefix)
+            Place::start(None, Box::new(io::stdout()), head)
         } else {
-            Place::start(Some(path.to_owned()), Box::new(open_file(path)?), prefix)
+            Place::start(Some(path.to_owned()), Box::new(open_file(path)?), head)
         }
     }
 
-    pub(super) fn start(path: Option<PathBuf>, sink: Sink, prefix: &str) -> Result<Place, LogError> {
+    pub(super) fn start(path: Option<PathBuf>, sink: Sink, head: &Head) -> Result<Place, LogError> {
         let backlog = Arc::new(Backlog::default());
-        let writer = Writer { backlog: Arc::clone(&backlog), sink, prefix: prefix.to_owned(), lost: 0 };
+        let writer = Writer { backlog: Arc::clone(&backlog), sink, head: head.clone(), lost: 0 };
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
         started.map_err(LogError::Thread)?;
         Ok(Place { path, backlog })
@@ -143,7 +143,7 @@ impl State {
 struct Writer {
     backlog: Arc<Backlog>,
     sink: Sink,
-    prefix: String,
+    head: Head,
     /// Lines that are missing where the next one would stand.
     lost: u64,
 }
@@ -205,7 +205,7 @@ impl Writer {
             "{} lines of the log are missing here: it was not read or written fast enough",
             self.lost
         );
-        let line = format_line(&self.prefix, SystemTime::now(), Level::Unusual, "lightningd", &text);
+        let line = format_line(&self.head, SystemTime::now(), Level::Unusual, "lightningd", &text);
         if self.sink.write_all(line.as_bytes()).and_then(|()| self.sink.flush()).is_ok() {
             self.lost = 0;
         }

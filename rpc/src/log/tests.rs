@@ -6,8 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::line::format_line;
 use super::place::{Place, Sink};
-use super::{Filter, Level, LevelRule, Log};
+use super::{Filter, Head, Level, LevelRule, Log, Timestamps};
 use crate::limits::{MAX_LOG_BACKLOG, MAX_LOG_TEXT};
+
+fn head(prefix: &str) -> Head {
+    Head { prefix: prefix.to_owned(), timestamps: Timestamps::Shown }
+}
 
 fn filter(rules: &[&str]) -> Filter {
     Filter::new(&rules.iter().map(|rule| rule.parse::<LevelRule>().unwrap()).collect::<Vec<_>>())
@@ -16,7 +20,7 @@ fn filter(rules: &[&str]) -> Filter {
 #[test]
 fn a_line_has_the_form_that_tools_parse() {
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_222_923_004);
-    let line = |level, text| format_line("l1 ", time, level, "connectd", text);
+    let line = |level, text| format_line(&head("l1 "), time, level, "connectd", text);
     assert_eq!(line(Level::Info, "hello"), "l1 2026-11-21T01:02:03.004Z INFO    connectd: hello\n");
     assert_eq!(line(Level::Unusual, "hello"), "l1 2026-11-21T01:02:03.004Z UNUSUAL connectd: hello\n");
     assert_eq!(line(Level::Broken, "hello"), "l1 2026-11-21T01:02:03.004Z **BROKEN** connectd: hello\n");
@@ -25,14 +29,15 @@ fn a_line_has_the_form_that_tools_parse() {
 
 #[test]
 fn text_from_outside_cannot_start_a_line_or_steer_a_terminal() {
-    let line = format_line("", SystemTime::UNIX_EPOCH, Level::Debug, "lightningd", "a\nb\x1b[31m\u{e9}\x7f");
+    let line =
+        format_line(&head(""), SystemTime::UNIX_EPOCH, Level::Debug, "lightningd", "a\nb\x1b[31m\u{e9}\x7f");
     assert_eq!(line, "1970-01-01T00:00:00.000Z DEBUG   lightningd: a?b?[31m??\n");
 }
 
 #[test]
 fn a_line_of_megabytes_is_cut_off() {
     let text = "a".repeat(MAX_LOG_TEXT);
-    let line = |text: &str| format_line("", SystemTime::UNIX_EPOCH, Level::Info, "lightningd", text);
+    let line = |text: &str| format_line(&head(""), SystemTime::UNIX_EPOCH, Level::Info, "lightningd", text);
     assert!(line(&text).ends_with("aaa\n"));
     let (whole, cut) = (line(&text), line(&(text.clone() + "b")));
     assert_eq!(cut, whole.trim_end().to_owned() + "...\n");
@@ -66,7 +71,7 @@ fn an_unknown_level_is_refused() {
 fn a_renamed_log_file_is_let_go_when_the_log_is_reopened() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let log = Log::open(std::slice::from_ref(&path), "").unwrap();
+    let log = Log::open(std::slice::from_ref(&path), &head("")).unwrap();
     log.append(b"one\n");
     std::fs::rename(&path, dir.path().join("log.1")).unwrap();
     log.append(b"two\n");
@@ -114,7 +119,7 @@ impl Stalled {
         let (leave, leaves) = channel();
         let (write, written) = channel();
         let sink: Sink = Box::new(Stalling { began: entry, leave: leaves, written: write });
-        Stalled { place: Place::start(None, sink, "l1 ").unwrap(), began, leave, written }
+        Stalled { place: Place::start(None, sink, &head("l1 ")).unwrap(), began, leave, written }
     }
 
     /// What the next write brings.

@@ -35,6 +35,7 @@ fn usage_lines() {
             "disconnect id [force]",
             "getinfo ",
             "help [command]",
+            "listconfigs [config]",
             "listfunds [spent]",
             "listnodes [id]",
             "listpeerchannels [id] [short_channel_id] [channel_id]",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oddwire_node::{EventFilter, Identity, Limits, Network, Node};
+use oddwire_rpc::config::{self, table::OptionTable};
 use oddwire_rpc::server::Server;
 use oddwire_rpc::service::{Audience, Service, default_color};
 use oddwire_rpc::stop::StopSignal;
@@ -63,6 +64,7 @@ impl Daemon {
             lightning_dir: Path::new("$RUN/l1/regtest").to_owned(),
             audience,
             stop: StopSignal::new(),
+            options: options(),
         });
         let server = tokio::spawn(Server::bind(&path, 0o600).unwrap().run(Arc::clone(&service)));
         Daemon { node, service, path, server, _directory: directory }
@@ -161,5 +163,14 @@ impl Client {
             .expect("the server does not close")
             .unwrap();
         bytes
+    }
+}
+
+/// The options of a daemon that was given an alias and nothing else.
+fn options() -> Arc<OptionTable> {
+    let line = ["oddwired", "--lightning-dir=/nonexistent", "--alias=l1"];
+    match config::read(line.map(Into::into)).unwrap() {
+        config::Request::Run(_, options) => options,
+        other => panic!("{other:?}"),
     }
 }

@@ -15,6 +15,7 @@ async fn connection() -> Connection {
         lightning_dir: "/".into(),
         audience: Audience::Users,
         stop: StopSignal::new(),
+        options: Arc::default(),
     };
     Connection::new(1, Arc::new(service), Quota::new(1, 1, 1_000_000))
 }
