@@ -129,6 +129,7 @@ async fn run_node(
         lightning_dir: network_dir,
         audience: if config.developer { Audience::Developers } else { Audience::Users },
         stop: StopSignal::new(),
+        log_book: log.book().clone(),
         options,
         node,
     };

@@ -99,6 +99,14 @@ pub const MAX_LOG_TEXT: usize = 160 * 1024;
 /// At the limit further lines are dropped and counted, and a line in their place says how many.
 pub const MAX_LOG_BACKLOG: usize = 1024 * 1024;
 
+/// Bytes of log lines that are kept in memory for `getlog`.
+/// At the limit the oldest are dropped and counted.
+pub const MAX_LOG_MEMORY: usize = 2 * 1024 * 1024;
+
+/// Log lines that may wait for one listener of the feed, which shares them with the memory of the log.
+/// At the limit the oldest are dropped, and the listener is told how many.
+pub const MAX_LOG_FEED: usize = 1_024;
+
 /// How long a daemon that ends waits for its last log lines to be taken. Then they are lost.
 pub const LOG_FLUSH: Duration = Duration::from_secs(1);
 

@@ -13,6 +13,8 @@
 //! - `peer = %node_id` puts the peer's id in front of the source;
 //! - the target [`IO_TARGET`] marks the level `io`, which `tracing` does not have.
 //!
+//! The newest lines are also kept in memory (`book`), down to level debug whatever the user wants to see.
+//!
 //! Each `place` has a backlog and a thread that writes it at once, whole lines at a time. A reader of standard output that
 //! stalls, or a disk, stops nothing: lines that cannot be kept are counted, and the log says how many are missing.
 
@@ -29,10 +31,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::limits::LOG_FLUSH;
 use place::Place;
 
+mod book;
 mod line;
 mod place;
 #[cfg(test)]
 mod tests;
+
+pub use book::{LogBook, LogFeed, LogNews, LogRecord};
 
 /// Target of the events that show raw bytes: messages from and to peers, requests and answers. They pass at level `io` only.
 pub const IO_TARGET: &str = "io";
@@ -55,6 +60,30 @@ pub enum Level {
 }
 
 impl Level {
+    /// Its name, as `--log-level` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Io => "io",
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Unusual => "unusual",
+            Level::Broken => "broken",
+        }
+    }
+
+    /// Its name in capital letters, as lines and `getlog` show it.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Level::Io => "IO",
+            Level::Trace => "TRACE",
+            Level::Debug => "DEBUG",
+            Level::Info => "INFO",
+            Level::Unusual => "UNUSUAL",
+            Level::Broken => "BROKEN",
+        }
+    }
+
     /// The level of a `tracing` event.
     pub fn of(metadata: &Metadata<'_>) -> Level {
         if metadata.target() == IO_TARGET {
@@ -170,6 +199,7 @@ pub enum LogError {
 #[derive(Clone, Debug)]
 pub struct Log {
     places: Arc<[Place]>,
+    book: LogBook,
 }
 
 impl Log {
@@ -191,7 +221,12 @@ impl Log {
         let standard_output = [PathBuf::from("-")];
         let files = if files.is_empty() { &standard_output } else { files };
         let places: Result<_, _> = files.iter().map(|path| Place::open(path, head)).collect();
-        Ok(Log { places: places? })
+        Ok(Log { places: places?, book: LogBook::default() })
+    }
+
+    /// Its newest part in memory.
+    pub fn book(&self) -> &LogBook {
+        &self.book
     }
 
     /// Whether some of it goes elsewhere than to standard output.

@@ -29,6 +29,7 @@ mod connect;
 mod deprecations;
 mod disconnect;
 mod getinfo;
+mod getlog;
 mod help;
 mod listconfigs;
 mod listfunds;
@@ -97,6 +98,7 @@ pub static METHODS: &[&Method] = &[
     &deprecations::METHOD,
     &disconnect::METHOD,
     &getinfo::METHOD,
+    &getlog::METHOD,
     &help::METHOD,
     &listconfigs::METHOD,
     &listfunds::METHOD,

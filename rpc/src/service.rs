@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oddwire_node::{Node, NodeId};
 
 use crate::config::table::OptionTable;
+use crate::log::LogBook;
 use crate::stop::StopSignal;
 
 /// The daemon, as the methods see it. The daemon makes one and hands it to [`Server::run`](crate::server::Server::run).
@@ -24,6 +25,8 @@ pub struct Service {
     pub lightning_dir: PathBuf,
     /// Who the clients are.
     pub audience: Audience,
+    /// The newest part of the log.
+    pub log_book: LogBook,
     /// The daemon's options and those of its plugins.
     pub options: Arc<OptionTable>,
     /// Triggered by the method `stop`; whoever triggers it ends the server.

@@ -13,7 +13,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::{Filter, Head, Level, Log, Timestamps};
+use super::{Filter, Head, Level, Log, LogRecord, Timestamps};
 use crate::limits::MAX_LOG_TEXT;
 
 /// The receiver of events: filter, format, write.
@@ -33,15 +33,15 @@ impl LineLayer {
 impl<S: Subscriber> Layer<S> for LineLayer {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         // A statement below every wanted level costs one load from then on.
-        if Level::of(metadata) >= self.filter.lowest() { Interest::always() } else { Interest::never() }
+        if Level::of(metadata) >= self.lowest() { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        Level::of(metadata) >= self.filter.lowest()
+        Level::of(metadata) >= self.lowest()
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(match self.filter.lowest() {
+        Some(match self.lowest() {
             Level::Io | Level::Trace => LevelFilter::TRACE,
             Level::Debug => LevelFilter::DEBUG,
             Level::Info => LevelFilter::INFO,
@@ -55,15 +55,45 @@ impl<S: Subscriber> Layer<S> for LineLayer {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let source = fields.source(event.metadata().target());
-        if self.filter.passes(level, &source) {
-            // The whole line is built before a lock is taken: what a field prints may itself log.
-            self.log
-                .append(format_line(&self.head, SystemTime::now(), level, &source, &fields.text).as_bytes());
+        let full_source = match &fields.peer {
+            Some(peer) => format!("{peer}-{source}"),
+            None => source.clone(),
+        };
+        let is_printed = self.filter.passes(level, &full_source);
+        if !is_printed && level < KEPT {
+            return;
         }
+        let time = SystemTime::now();
+        let text = printable(&fields.text);
+        if is_printed {
+            // The whole line is built before a lock is taken: what a field prints may itself log.
+            self.log.append(format_line(&self.head, time, level, &full_source, &text).as_bytes());
+        }
+        self.log.book.write(LogRecord { level, time, source, peer: fields.peer, text }, is_printed);
     }
 }
 
-/// One line with its end. Levels are padded to seven characters; `io` shows none.
+/// Lines of this level and above are kept in memory, even if they are not printed.
+const KEPT: Level = Level::Debug;
+
+impl LineLayer {
+    /// The lowest level that anybody wants.
+    fn lowest(&self) -> Level {
+        self.filter.lowest().min(KEPT)
+    }
+}
+
+/// Text without what could start a line or steer a terminal, and not longer than a line may be.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let mut printable: String = text.chars().take(MAX_LOG_TEXT).map(shown).collect();
+    if text.chars().nth(MAX_LOG_TEXT).is_some() {
+        printable.push_str("...");
+    }
+    printable
+}
+
+/// One line with its end, of text that is printable. Levels are padded to seven characters; `io` shows none.
 pub(super) fn format_line(head: &Head, time: SystemTime, level: Level, source: &str, text: &str) -> String {
     let shown = match level {
         Level::Io => "",
@@ -80,11 +110,7 @@ pub(super) fn format_line(head: &Head, time: SystemTime, level: Level, source: &
         }
         Timestamps::Left => format!("{prefix}{shown}{source}: "),
     };
-    let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-    line.extend(text.chars().take(MAX_LOG_TEXT).map(shown));
-    if text.chars().nth(MAX_LOG_TEXT).is_some() {
-        line.push_str("...");
-    }
+    line.push_str(text);
     line.push('\n');
     line
 }
@@ -104,10 +130,7 @@ impl Fields {
             target if target.starts_with("oddwire_node") || target.starts_with("wire_core") => "connectd",
             _ => "lightningd",
         });
-        match &self.peer {
-            Some(peer) => format!("{peer}-{source}"),
-            None => source.to_owned(),
-        }
+        source.to_owned()
     }
 }
 

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::line::format_line;
+use super::line::{format_line, printable};
 use super::place::{Place, Sink};
-use super::{Filter, Head, Level, LevelRule, Log, Timestamps};
-use crate::limits::{MAX_LOG_BACKLOG, MAX_LOG_TEXT};
+use super::{Filter, Head, Level, LevelRule, Log, LogBook, LogNews, LogRecord, Timestamps};
+use crate::limits::{MAX_LOG_BACKLOG, MAX_LOG_FEED, MAX_LOG_MEMORY, MAX_LOG_TEXT};
 
 fn head(prefix: &str) -> Head {
     Head { prefix: prefix.to_owned(), timestamps: Timestamps::Shown }
@@ -29,18 +29,86 @@ fn a_line_has_the_form_that_tools_parse() {
 
 #[test]
 fn text_from_outside_cannot_start_a_line_or_steer_a_terminal() {
-    let line =
-        format_line(&head(""), SystemTime::UNIX_EPOCH, Level::Debug, "lightningd", "a\nb\x1b[31m\u{e9}\x7f");
-    assert_eq!(line, "1970-01-01T00:00:00.000Z DEBUG   lightningd: a?b?[31m??\n");
+    assert_eq!(printable("a\nb\x1b[31m\u{e9}\x7f"), "a?b?[31m??");
 }
 
 #[test]
 fn a_line_of_megabytes_is_cut_off() {
     let text = "a".repeat(MAX_LOG_TEXT);
-    let line = |text: &str| format_line(&head(""), SystemTime::UNIX_EPOCH, Level::Info, "lightningd", text);
-    assert!(line(&text).ends_with("aaa\n"));
-    let (whole, cut) = (line(&text), line(&(text.clone() + "b")));
-    assert_eq!(cut, whole.trim_end().to_owned() + "...\n");
+    assert_eq!(printable(&text), text);
+    assert_eq!(printable(&(text.clone() + "b")), text + "...");
+}
+
+#[test]
+fn lines_without_a_time_begin_with_their_level() {
+    let head = Head { prefix: "l1 ".to_owned(), timestamps: Timestamps::Left };
+    let line = format_line(&head, SystemTime::now(), Level::Debug, "connectd", "hello");
+    assert_eq!(line, "l1 DEBUG   connectd: hello\n");
+}
+
+fn record(level: Level, text: &str) -> LogRecord {
+    LogRecord {
+        level,
+        time: SystemTime::now(),
+        source: "connectd".to_owned(),
+        peer: None,
+        text: text.to_owned(),
+    }
+}
+
+fn listed(book: &LogBook, level: Level) -> serde_json::Value {
+    serde_json::from_str(&book.listing(level)).unwrap()
+}
+
+#[test]
+fn the_newest_lines_are_kept_and_the_others_counted() {
+    let book = LogBook::default();
+    for number in 0..20_000 {
+        book.write(record(Level::Debug, &format!("{number} {}", "x".repeat(100))), true);
+    }
+    let log = listed(&book, Level::Debug);
+    assert!(log["bytes_used"].as_u64().unwrap() <= u64::try_from(MAX_LOG_MEMORY).unwrap());
+    let lines = log["log"].as_array().unwrap();
+    let (skipped, shown) = (lines[0]["num_skipped"].as_u64().unwrap(), lines.len() as u64 - 1);
+    assert!(skipped > 0 && skipped + shown == 20_000, "{skipped} {shown}");
+    assert!(lines.last().unwrap()["log"].as_str().unwrap().starts_with("19999 "));
+}
+
+#[test]
+fn lines_of_lower_levels_are_skipped_and_messages_shown_in_parts() {
+    let book = LogBook::default();
+    book.write(record(Level::Info, "hello"), true);
+    book.write(record(Level::Debug, "step"), false);
+    book.write(LogRecord { peer: Some("02ab".to_owned()), ..record(Level::Io, "[OUT] 0012") }, true);
+    book.write(record(Level::Io, "\"cli:help#5\"[IN] "), true);
+    let all = listed(&book, Level::Io);
+    let kinds: Vec<&str> =
+        all["log"].as_array().unwrap().iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["INFO", "DEBUG", "IO_OUT", "IO_IN"]);
+    assert_eq!((&all["log"][2]["data"], &all["log"][2]["node_id"]), (&"0012".into(), &"02ab".into()));
+    assert_eq!((&all["log"][3]["log"], all["log"][3].get("data")), (&"\"cli:help#5\"".into(), None));
+    let info = listed(&book, Level::Info);
+    assert_eq!(info["log"][0]["log"], "hello");
+    assert_eq!(info["log"][1]["num_skipped"], 3);
+}
+
+#[tokio::test]
+async fn a_listener_hears_what_is_printed_and_what_it_missed() {
+    let book = LogBook::default();
+    book.write(record(Level::Info, "before"), true);
+    let mut feed = book.feed();
+    book.write(record(Level::Io, "[IN] 00"), true);
+    book.write(record(Level::Debug, "not printed"), false);
+    book.write(record(Level::Info, "after"), true);
+    let Some(LogNews::Line(line)) = feed.next().await else { panic!("no line") };
+    let shown: serde_json::Value = serde_json::from_str(&line.notification()).unwrap();
+    assert_eq!((&shown["level"], &shown["log"]), (&"info".into(), &"after".into()));
+    for number in 0..MAX_LOG_FEED + 7 {
+        book.write(record(Level::Info, &number.to_string()), true);
+    }
+    assert_eq!(feed.next().await, Some(LogNews::Missed(7)));
+    let Some(LogNews::Line(line)) = feed.next().await else { panic!("no line") };
+    assert_eq!(line.text, "7");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn usage_lines() {
             "deprecations enable",
             "disconnect id [force]",
             "getinfo ",
+            "getlog [level]",
             "help [command]",
             "listconfigs [config]",
             "listfunds [spent]",

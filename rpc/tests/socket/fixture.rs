@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use oddwire_node::{EventFilter, Identity, Limits, Network, Node};
 use oddwire_rpc::config::{self, table::OptionTable};
+use oddwire_rpc::log::LogBook;
 use oddwire_rpc::server::Server;
 use oddwire_rpc::service::{Audience, Service, default_color};
 use oddwire_rpc::stop::StopSignal;
@@ -64,6 +65,7 @@ impl Daemon {
             lightning_dir: Path::new("$RUN/l1/regtest").to_owned(),
             audience,
             stop: StopSignal::new(),
+            log_book: LogBook::default(),
             options: options(),
         });
         let server = tokio::spawn(Server::bind(&path, 0o600).unwrap().run(Arc::clone(&service)));

@@ -1,6 +1,7 @@
 use oddwire_node::{Identity, Network, Node, Secret};
 
 use super::*;
+use crate::log::LogBook;
 use crate::service::Audience;
 use crate::stop::StopSignal;
 
@@ -15,6 +16,7 @@ async fn connection() -> Connection {
         lightning_dir: "/".into(),
         audience: Audience::Users,
         stop: StopSignal::new(),
+        log_book: LogBook::default(),
         options: Arc::default(),
     };
     Connection::new(1, Arc::new(service), Quota::new(1, 1, 1_000_000))
