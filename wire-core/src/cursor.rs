@@ -260,8 +260,11 @@ impl<'a> Writer<'a> {
         self.put(&value.to_be_bytes())
     }
 
-    /// The next `len` bytes of the buffer, counted as written.
-    fn claim(&mut self, len: usize) -> Result<&mut [u8], NoRoom> {
+    /// The next `len` bytes of the buffer, counted as written, for the caller to fill.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if there are fewer; nothing is counted then.
+    pub(crate) fn claim(&mut self, len: usize) -> Result<&mut [u8], NoRoom> {
         let left = self.room.len().saturating_sub(self.written);
         let part = self
             .room

@@ -18,6 +18,8 @@
 //!  cipher       one direction: key, nonce, chaining key of its own, rotation; ChaCha20-Poly1305
 //!   |
 //!  secret, node_id     bytes that wipe themselves; points of the curve; signed_message: what a node key signs
+//!
+//!  onion        stands beside the connection, on cursor, secret, node_id and the encodings of message: BOLT 4
 //! ```
 //!
 //! Every layer uses only those below it. All buffers belong to the caller; messages are borrowed from them.
@@ -51,6 +53,7 @@
 //! |---|---|
 //! | handshake and transport are BOLT 8's | every vector of its appendix A; a recording of `pyln-proto`, both directions |
 //! | BigSize, TLV, `init` and signed integers are BOLT 1's | every vector of its appendices A to D |
+//! | onions, errors and blinded paths are BOLT 4's | every vector of its five files |
 //! | types and feature bits are those of the BOLTs and of Core Lightning | tables drawn from their sources |
 //! | nothing is lost, doubled or reordered; both ends always come to an end | `tests/model.rs`, random steps at both ends |
 //! | no key outlives its use in a connection | `tests/wiping.rs` |
@@ -68,6 +71,8 @@
 //! | messages under one key | 500 | [`limits::MESSAGES_PER_KEY`] | the key is replaced |
 //! | bytes of a handshake | 50 + 50 + 66 | [`limits::ACT_ONE_LEN`] and following | shorter: wait for more; nothing else is looked at before |
 //! | frames opened per call | 1 | [`frame::Deframer::next`] | call again |
+//! | hops of an onion message that is composed | 32 | [`onion::message::MAX_HOPS`] | [`onion::message::ComposeError::TooManyHops`] |
+//! | layers of a returned error that are opened | 27, or all | [`limits::ERROR_LAYERS`] | the failing hop is found by then |
 //! | failed tags | 1 | [`frame::Opener`] | [`frame::OpenError::Dead`] from then on |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -83,5 +88,6 @@ pub mod limits;
 pub mod message;
 pub mod node_id;
 pub mod noise;
+pub mod onion;
 pub mod secret;
 pub mod signed_message;

@@ -71,6 +71,32 @@ pub const CHAIN_HASH_LEN: usize = 32;
 /// Format".
 pub const FIRST_CUSTOM_TYPE: u16 = 32_768;
 
+/// The only onion version there is, its first byte. BOLT 4, "Packet Structure".
+pub const ONION_VERSION: u8 = 0;
+
+/// The HMAC of an onion, in bytes: SHA-256, whole. BOLT 4, "Conventions".
+pub const ONION_HMAC_LEN: usize = 32;
+
+/// What an onion has around the area for the hops' payloads: version, ephemeral key, HMAC; 66 bytes. BOLT 4, "Packet
+/// Structure".
+pub const ONION_OVERHEAD: usize = 1 + PUBLIC_KEY_LEN + ONION_HMAC_LEN;
+
+/// The area for payloads in the onion of a payment, and the one that onion messages mostly have, in bytes. BOLT 4, "Packet
+/// Structure" and "Onion Messages".
+pub const ONION_AREA_LEN: usize = 1300;
+
+/// The other area that BOLT 4 wants onion messages to have, in bytes, so that their lengths tell little. BOLT 4, "Onion
+/// Messages".
+pub const LARGE_ONION_AREA_LEN: usize = 32_768;
+
+/// How many layers the sender of a failed payment opens however early it has found the failing hop, so that the time it
+/// takes tells nothing. BOLT 4, "Returning Errors".
+pub const ERROR_LAYERS: usize = 27;
+
+/// The least that a failure message and its padding have together, in bytes, so that failures look alike. BOLT 4, "Returning
+/// Errors".
+pub const FAILURE_PADDED_LEN: usize = 256;
+
 const _: () = assert!(ACT_ONE_LEN == 50 && ACT_TWO_LEN == 50 && ACT_THREE_LEN == 66);
 const _: () = assert!(HEADER_LEN == 18 && FRAME_OVERHEAD == 34 && MAX_FRAME_LEN == 65_569);
 // The length in a header is a u16: each of its values is an allowed length.

@@ -11,6 +11,7 @@
 //! | [`init`], [`features`], [`address`] | what two peers tell each other first |
 //! | [`error`], [`text`] | `error` and `warning`, and how their text may be shown |
 //! | [`ping`] | `ping` and `pong` |
+//! | [`onion_message`] | an onion between two neighbours |
 //! | [`channel`] | which channel a BOLT 2 message is about, for answering that we have none |
 //! | [`bigsize`], [`tlv`] | the encodings that the rest is made of |
 //!
@@ -24,6 +25,7 @@ pub mod error;
 pub mod features;
 pub mod init;
 pub mod kind;
+pub mod onion_message;
 pub mod ping;
 pub mod text;
 pub mod tlv;

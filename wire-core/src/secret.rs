@@ -3,7 +3,7 @@
 //!
 //! - [`Secret`]: any bytes. What they mean is known by the module that holds them.
 //! - [`StaticKey`]: the key that a node keeps for life, with the [`NodeId`] that belongs to it.
-//! - [`EphemeralKey`]: a key for one handshake, which consumes it.
+//! - [`EphemeralKey`]: a key for one handshake, one onion or one blinded path, which consumes it.
 //!
 //! All arithmetic on keys is libsecp256k1's, in constant time. Where random bytes come from is the caller's
 //! concern.
@@ -13,9 +13,13 @@
 
 use core::fmt;
 
-use secp256k1::{Message, PublicKey, SecretKey, ecdh::SharedSecret, ecdsa::RecoverableSignature};
+use secp256k1::{
+    Message, PublicKey, SecretKey,
+    ecdh::{self, SharedSecret},
+    ecdsa::RecoverableSignature,
+};
 use subtle::ConstantTimeEq as _;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
 use crate::{limits::KEY_LEN, node_id::NodeId};
 
@@ -95,6 +99,11 @@ impl StaticKey {
     pub(crate) fn sign_digest(&self, digest: Message) -> RecoverableSignature {
         RecoverableSignature::sign_ecdsa_recoverable(digest, &self.scalar.0)
     }
+
+    /// The key of the same node under another name: this key times `factor` (BOLT 4, "Route Blinding").
+    pub(crate) fn blinded(&self, factor: &Scalar) -> Option<Scalar> {
+        self.scalar.times(factor)
+    }
 }
 
 impl AsRef<StaticKey> for StaticKey {
@@ -117,8 +126,8 @@ impl defmt::Format for StaticKey {
     }
 }
 
-/// A key pair for one handshake. The handshake consumes it, so it cannot serve twice; it must come from a
-/// good source of random numbers, and forward secrecy rests on it.
+/// A key pair for one handshake, one onion or one blinded path. What it is made for consumes it, so it cannot
+/// serve twice; it must come from a good source of random numbers, and forward secrecy rests on it.
 pub struct EphemeralKey {
     scalar: Scalar,
     public: NodeId,
@@ -159,6 +168,20 @@ impl EphemeralKey {
             None => self.scalar.ecdh(&PublicKey::from_secret_key(&self.scalar.0)),
         }
     }
+
+    /// The key that follows this one along a route: this key times `factor` (BOLT 4, "Shared Secret" and "Route
+    /// Blinding").
+    pub(crate) fn times(&self, factor: &Scalar) -> Option<EphemeralKey> {
+        let scalar = self.scalar.times(factor)?;
+        let public = scalar.public();
+        Some(EphemeralKey { scalar, public })
+    }
+
+    /// The secret itself, as a key of HMAC: senders draw the padding of an onion from it (BOLT 4, "Packet
+    /// Construction").
+    pub(crate) fn as_secret_bytes(&self) -> &[u8; KEY_LEN] {
+        self.scalar.0.as_secret_bytes()
+    }
 }
 
 impl fmt::Debug for EphemeralKey {
@@ -190,19 +213,43 @@ impl fmt::Display for InvalidSecretKey {
 impl core::error::Error for InvalidSecretKey {}
 
 /// A secret key of libsecp256k1 that erases itself. The type beneath is `Copy`: it never leaves this wrapper.
-struct Scalar(SecretKey);
+pub(crate) struct Scalar(SecretKey);
 
 impl Scalar {
-    fn from_bytes(bytes: &Secret<KEY_LEN>) -> Result<Scalar, InvalidSecretKey> {
+    pub(crate) fn from_bytes(bytes: &Secret<KEY_LEN>) -> Result<Scalar, InvalidSecretKey> {
         SecretKey::from_secret_bytes(*bytes.expose()).map(Scalar).map_err(|_| InvalidSecretKey)
     }
 
-    fn public(&self) -> NodeId {
+    pub(crate) fn public(&self) -> NodeId {
         NodeId::from_point(&PublicKey::from_secret_key(&self.0))
     }
 
+    /// The product of two secret scalars. `None` for zero, which two that are valid cannot give.
+    pub(crate) fn times(&self, factor: &Scalar) -> Option<Scalar> {
+        // From a key that was checked in constant time; reading a tweak from bytes is not constant time.
+        let mut tweak = secp256k1::Scalar::from(factor.0);
+        let product = self.0.mul_tweak(&tweak).ok().map(Scalar);
+        tweak.non_secure_erase();
+        product
+    }
+
+    /// The product of this scalar and a point.
+    ///
+    /// By the curve multiplication of ECDH, which is constant in time; that of a public key's tweak is not, and what
+    /// is multiplied here would link a blinded node to its name. `None` cannot happen: the product of a valid scalar and
+    /// a valid point is one.
+    pub(crate) fn times_point(&self, point: &PublicKey) -> Option<PublicKey> {
+        let mut product = ecdh::shared_secret_point(point, &self.0);
+        // SEC 1, 2.3.3: 4, then both coordinates.
+        let mut encoded = [4; 65];
+        let (_, coordinates) = encoded.split_at_mut(1);
+        coordinates.copy_from_slice(&product);
+        product.zeroize();
+        PublicKey::from_byte_array_uncompressed(encoded).ok()
+    }
+
     /// BOLT 8, "Handshake State": SHA-256 of the compressed product, which is libsecp256k1's default.
-    fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
+    pub(crate) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
         let mut shared = SharedSecret::new(point, &self.0);
         let secret = Secret::new(*shared.as_secret_bytes());
         shared.non_secure_erase();

@@ -65,8 +65,8 @@ fn hkdf(salt: &Secret<KEY_LEN>, input: &[u8]) -> (Secret<KEY_LEN>, Secret<KEY_LE
     (first, second)
 }
 
-/// HMAC-SHA256 of the concatenated parts.
-fn hmac(key: &Secret<KEY_LEN>, parts: &[&[u8]]) -> Secret<KEY_LEN> {
+/// HMAC-SHA256 of the concatenated parts. Onions are authenticated with it too, and their keys come from it.
+pub(crate) fn hmac(key: &Secret<KEY_LEN>, parts: &[&[u8]]) -> Secret<KEY_LEN> {
     let inner = keyed_hash(key, 0x36, parts);
     keyed_hash(key, 0x5c, &[inner.expose()])
 }
