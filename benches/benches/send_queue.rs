@@ -1,20 +1,22 @@
-//! Messages from 1, 2 and 4 threads to one: the send queue beside the queues a user would pick, carrying `Bytes`.
+//! Messages from 1, 2, 4 and 8 threads to one: the send queue beside the queues a user would pick, carrying `Bytes`.
 //!
 //! Every candidate does the same work: the producer has a `&[u8]` and copies it once into memory that goes through
-//! the queue; the consumer reads the first byte of each message and frees it. All but `SegQueue`, which has no bound, hold at
-//! most 1,024 messages. A producer that finds its queue full, and a consumer that finds it empty, yield the processor and try
-//! again, so no figure contains a sleep. The send queue also makes room for header and tags, and bounds bytes; the
-//! others do not.
+//! the queue; the consumer takes all there is at once where the queue can do that, reads the first byte of each message and
+//! frees it. All hold at most 1,024 messages. A producer that finds its queue full has copied nothing (as far as the queue
+//! can say so beforehand); it, and a consumer that finds the queue empty, yield the processor and try again, so that no
+//! figure contains a sleep or a wake-up. The send queue also makes room for header and tags, bounds bytes, and can hand back
+//! what was not sent; the others do not.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use crossbeam_queue::{ArrayQueue, SegQueue};
-use oddwire_benches::{MEASUREMENT, SAMPLES, WARM_UP, payload};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use crossbeam_queue::ArrayQueue;
+use oddwire_benches::{payload, settings};
 use oddwire_node::MessageType;
 use oddwire_node::send_queue::{Consumer, QueueLimits, SendQueue, send_queue};
 use tokio::sync::mpsc;
@@ -29,10 +31,20 @@ trait Candidate {
     type Receiver;
     const NAME: &str;
     fn new() -> (Self::Sender, Self::Receiver);
-    /// Copies the message and queues it; false if the queue is full.
-    fn send(sender: &Self::Sender, message: &[u8]) -> bool;
+    /// Copies the message and queues it, when there is room.
+    fn send(sender: &Self::Sender, message: &[u8]);
     /// Takes what there is and answers how many messages that was.
     fn receive(sender: &Self::Sender, receiver: &mut Self::Receiver) -> u64;
+}
+
+/// Tries again and again, and lets others run in between.
+fn until<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    loop {
+        match attempt() {
+            Some(done) => return done,
+            None => thread::yield_now(),
+        }
+    }
 }
 
 struct OddwireQueue;
@@ -40,14 +52,14 @@ struct OddwireQueue;
 impl Candidate for OddwireQueue {
     type Sender = Arc<SendQueue>;
     type Receiver = Consumer;
-    const NAME: &str = "send_queue";
+    const NAME: &str = "Oddwire";
 
     fn new() -> (Self::Sender, Consumer) {
         send_queue(QueueLimits { messages: CAPACITY, bytes: 16 << 20 })
     }
 
-    fn send(queue: &Self::Sender, message: &[u8]) -> bool {
-        queue.push(KIND, message).is_ok()
+    fn send(queue: &Self::Sender, message: &[u8]) {
+        until(|| queue.push(KIND, message).ok());
     }
 
     fn receive(_: &Self::Sender, consumer: &mut Consumer) -> u64 {
@@ -68,74 +80,136 @@ struct TokioMpsc;
 
 impl Candidate for TokioMpsc {
     type Sender = mpsc::Sender<Bytes>;
-    type Receiver = mpsc::Receiver<Bytes>;
+    type Receiver = (mpsc::Receiver<Bytes>, Vec<Bytes>);
     const NAME: &str = "tokio::sync::mpsc";
 
     fn new() -> (Self::Sender, Self::Receiver) {
-        mpsc::channel(CAPACITY)
+        let (sender, receiver) = mpsc::channel(CAPACITY);
+        (sender, (receiver, Vec::with_capacity(CAPACITY)))
     }
 
-    fn send(sender: &Self::Sender, message: &[u8]) -> bool {
-        // A permit first, so that a full channel costs no copy, as in the send queue.
-        sender.try_reserve().map(|permit| permit.send(Bytes::copy_from_slice(message))).is_ok()
+    fn send(sender: &Self::Sender, message: &[u8]) {
+        until(|| sender.try_reserve().ok()).send(Bytes::copy_from_slice(message));
     }
 
-    fn receive(_: &Self::Sender, receiver: &mut Self::Receiver) -> u64 {
-        count(|| receiver.try_recv().ok())
+    fn receive(_: &Self::Sender, (receiver, taken): &mut Self::Receiver) -> u64 {
+        let mut context = Context::from_waker(Waker::noop());
+        match receiver.poll_recv_many(&mut context, taken, CAPACITY) {
+            Poll::Ready(_) => look_at(taken.drain(..)),
+            Poll::Pending => 0,
+        }
     }
 }
 
-struct CrossbeamArray;
+struct Crossbeam;
 
-impl Candidate for CrossbeamArray {
+impl Candidate for Crossbeam {
     type Sender = ArrayQueue<Bytes>;
     type Receiver = ();
-    const NAME: &str = "crossbeam ArrayQueue";
+    const NAME: &str = "crossbeam-queue";
 
     fn new() -> (Self::Sender, ()) {
         (ArrayQueue::new(CAPACITY), ())
     }
 
-    fn send(queue: &Self::Sender, message: &[u8]) -> bool {
-        !queue.is_full() && queue.push(Bytes::copy_from_slice(message)).is_ok()
+    fn send(queue: &Self::Sender, message: &[u8]) {
+        until(|| (!queue.is_full()).then_some(()));
+        let mut message = Some(Bytes::copy_from_slice(message));
+        until(|| match queue.push(message.take()?) {
+            Ok(()) => Some(()),
+            Err(back) => {
+                message = Some(back);
+                None
+            }
+        });
     }
 
     fn receive(queue: &Self::Sender, (): &mut ()) -> u64 {
-        count(|| queue.pop())
+        look_at(std::iter::from_fn(|| queue.pop()).take(CAPACITY))
     }
 }
 
-struct CrossbeamSeg;
+struct Flume;
 
-impl Candidate for CrossbeamSeg {
-    type Sender = SegQueue<Bytes>;
-    type Receiver = ();
-    const NAME: &str = "crossbeam SegQueue (unbounded)";
+impl Candidate for Flume {
+    type Sender = flume::Sender<Bytes>;
+    type Receiver = flume::Receiver<Bytes>;
+    const NAME: &str = "flume";
 
-    fn new() -> (Self::Sender, ()) {
-        (SegQueue::new(), ())
+    fn new() -> (Self::Sender, Self::Receiver) {
+        flume::bounded(CAPACITY)
     }
 
-    fn send(queue: &Self::Sender, message: &[u8]) -> bool {
-        queue.push(Bytes::copy_from_slice(message));
-        true
+    fn send(sender: &Self::Sender, message: &[u8]) {
+        until(|| (!sender.is_full()).then_some(()));
+        let mut message = Some(Bytes::copy_from_slice(message));
+        until(|| match sender.try_send(message.take()?) {
+            Ok(()) => Some(()),
+            Err(error) => {
+                message = Some(error.into_inner());
+                None
+            }
+        });
     }
 
-    fn receive(queue: &Self::Sender, (): &mut ()) -> u64 {
-        count(|| queue.pop())
+    fn receive(_: &Self::Sender, receiver: &mut Self::Receiver) -> u64 {
+        look_at(receiver.drain())
     }
 }
 
-/// Receives until there is nothing, at most as much as one run of the send queue.
-fn count(mut receive: impl FnMut() -> Option<Bytes>) -> u64 {
-    let mut received = 0;
-    while received < 64
-        && let Some(message) = receive()
-    {
+struct Thingbuf;
+
+impl Candidate for Thingbuf {
+    type Sender = thingbuf::mpsc::Sender<Bytes>;
+    type Receiver = thingbuf::mpsc::Receiver<Bytes>;
+    const NAME: &str = "thingbuf";
+
+    fn new() -> (Self::Sender, Self::Receiver) {
+        thingbuf::mpsc::channel(CAPACITY)
+    }
+
+    fn send(sender: &Self::Sender, message: &[u8]) {
+        *until(|| sender.try_send_ref().ok()) = Bytes::copy_from_slice(message);
+    }
+
+    fn receive(_: &Self::Sender, receiver: &mut Self::Receiver) -> u64 {
+        look_at(std::iter::from_fn(|| receiver.try_recv().ok()).take(CAPACITY))
+    }
+}
+
+struct Kanal;
+
+impl Candidate for Kanal {
+    type Sender = kanal::Sender<Bytes>;
+    type Receiver = (kanal::Receiver<Bytes>, Vec<Bytes>);
+    const NAME: &str = "kanal";
+
+    fn new() -> (Self::Sender, Self::Receiver) {
+        let (sender, receiver) = kanal::bounded(CAPACITY);
+        (sender, (receiver, Vec::with_capacity(CAPACITY)))
+    }
+
+    fn send(sender: &Self::Sender, message: &[u8]) {
+        until(|| (!sender.is_full()).then_some(()));
+        let mut message = Some(Bytes::copy_from_slice(message));
+        until(|| sender.try_send_option(&mut message).ok().filter(|is_sent| *is_sent));
+    }
+
+    fn receive(_: &Self::Sender, (receiver, taken): &mut Self::Receiver) -> u64 {
+        // An error would mean that the sender is gone, and it is held by the caller.
+        let _ = receiver.drain_into(taken);
+        look_at(taken.drain(..))
+    }
+}
+
+/// What the consumer does with messages: it reads a byte of each, frees it, and answers how many there were.
+fn look_at(messages: impl Iterator<Item = Bytes>) -> u64 {
+    let mut count = 0;
+    for message in messages {
         black_box(message.first());
-        received += 1;
+        count += 1;
     }
-    received
+    count
 }
 
 /// The time from the start of the producers until the last of `messages` has arrived.
@@ -148,9 +222,7 @@ fn transfer<C: Candidate>(producers: u64, message: &[u8], messages: u64) -> Dura
             let sender = &sender;
             scope.spawn(move || {
                 for _ in 0..share {
-                    while !C::send(sender, message) {
-                        thread::yield_now();
-                    }
+                    C::send(sender, message);
                 }
             });
         }
@@ -171,7 +243,7 @@ fn uncontended<C: Candidate>(message: &[u8], messages: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..messages.div_ceil(32) {
         for _ in 0..32 {
-            black_box(C::send(&sender, message));
+            C::send(&sender, message);
         }
         black_box(C::receive(&sender, &mut receiver));
     }
@@ -180,14 +252,17 @@ fn uncontended<C: Candidate>(message: &[u8], messages: u64) -> Duration {
 
 fn measure<C: Candidate>(criterion: &mut Criterion, size: usize) {
     let message = payload(size);
-    let mut group = criterion.benchmark_group(format!("send_queue/{size}B"));
-    group.warm_up_time(WARM_UP).measurement_time(MEASUREMENT).sample_size(SAMPLES);
+    let settings = settings::within_a_process();
+    let mut group = criterion.benchmark_group(format!("send_queue/{size} B"));
+    group.warm_up_time(settings.warm_up).measurement_time(settings.measurement);
+    group.sample_size(settings.samples).sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(1));
     group.bench_function(BenchmarkId::new(C::NAME, "same thread, 32 at a time"), |bencher| {
         bencher.iter_custom(|messages| uncontended::<C>(&message, messages));
     });
-    for producers in [1, 2, 4] {
-        group.bench_function(BenchmarkId::new(C::NAME, format!("{producers} producers")), |bencher| {
+    for producers in [1, 2, 4, 8] {
+        let case = if producers == 1 { "1 producer".to_owned() } else { format!("{producers} producers") };
+        group.bench_function(BenchmarkId::new(C::NAME, case), |bencher| {
             bencher.iter_custom(|messages| transfer::<C>(producers, &message, messages));
         });
     }
@@ -198,8 +273,10 @@ fn queues(criterion: &mut Criterion) {
     for size in [64, 1024] {
         measure::<OddwireQueue>(criterion, size);
         measure::<TokioMpsc>(criterion, size);
-        measure::<CrossbeamArray>(criterion, size);
-        measure::<CrossbeamSeg>(criterion, size);
+        measure::<Crossbeam>(criterion, size);
+        measure::<Flume>(criterion, size);
+        measure::<Thingbuf>(criterion, size);
+        measure::<Kanal>(criterion, size);
     }
 }
 
