@@ -20,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::table::OptionTable;
 use crate::config::{self, Config, ConfigError, Listen, NodePlace};
+use crate::datastore::{self, Datastore, DatastoreError};
 use crate::limits::STOP_TIME;
 use crate::log::{self, Log, LogError};
 use crate::server::{BindError, Server};
@@ -50,6 +51,9 @@ pub enum StartFailure {
     /// The key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The datastore.
+    #[error(transparent)]
+    Datastore(#[from] DatastoreError),
     /// A socket for peers.
     #[error(
         "cannot listen for peers on {address}: {error}. Give --addr another address or port (port 0 lets the system \
@@ -119,6 +123,7 @@ async fn run_node(
     raise_descriptor_limit();
     let network_dir = config.place.network_dir();
     let identity = Identity::load_or_create(&network_dir.join(KEY_FILE))?;
+    let datastore = Datastore::open(&network_dir.join(datastore::FILE))?;
     let node = start_node(identity, &config.place, &config.listen).await?;
     let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
         .map_err(|error| StartFailure::RpcSocket { error, network_dir: network_dir.clone() })?;
@@ -127,6 +132,7 @@ async fn run_node(
         color: config.rgb.unwrap_or_else(|| default_color(&node.id())),
         version: VERSION.to_owned(),
         lightning_dir: network_dir,
+        datastore,
         audience: if config.developer { Audience::Developers } else { Audience::Users },
         stop: StopSignal::new(),
         log_book: log.book().clone(),

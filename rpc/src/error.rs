@@ -18,6 +18,20 @@ pub enum ErrorCode {
     NoKnownAddress,
     /// 401: `connect` got through to none of the peer's addresses.
     AllAddressesFailed,
+    /// 1200: `deldatastore` finds nothing under the key.
+    DatastoreDeleteMissing,
+    /// 1201: `deldatastore` finds another generation.
+    DatastoreDeleteGeneration,
+    /// 1202: `datastore` finds a value where there must be none.
+    DatastoreExists,
+    /// 1203: `datastore` finds no value where there must be one.
+    DatastoreMissing,
+    /// 1204: `datastore` finds another generation.
+    DatastoreGeneration,
+    /// 1205: `datastore` finds values below the key.
+    DatastoreHasChildren,
+    /// 1206: `datastore` finds a value above the key.
+    DatastoreHasParent,
     /// 1301: `checkmessage` does not know the node that a message was signed by.
     SignerNotFound,
 }
@@ -32,6 +46,13 @@ impl ErrorCode {
             ErrorCode::Failed => -1,
             ErrorCode::NoKnownAddress => 400,
             ErrorCode::AllAddressesFailed => 401,
+            ErrorCode::DatastoreDeleteMissing => 1200,
+            ErrorCode::DatastoreDeleteGeneration => 1201,
+            ErrorCode::DatastoreExists => 1202,
+            ErrorCode::DatastoreMissing => 1203,
+            ErrorCode::DatastoreGeneration => 1204,
+            ErrorCode::DatastoreHasChildren => 1205,
+            ErrorCode::DatastoreHasParent => 1206,
             ErrorCode::SignerNotFound => 1301,
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! - [`tokenizer`], [`value`], [`codec`]: JSON as it arrives, raw and borrowed. Nothing here knows what a request is.
 //! - [`envelope`], [`params`], [`error`]: what requests and answers have in common.
-//! - [`method`]: one file per method.
+//! - [`method`]: one file per method. [`datastore`]: what plugins keep on disk.
 //! - [`server`]: the socket, its connections, how much of everything; [`service`] is what the methods work on.
 //! - [`daemon`], [`config`], [`log`]: `oddwired` around the server; [`client`], [`cli`]: the other end of the socket, for Rust
 //!   programs and for `oddwire-cli`.
@@ -24,6 +24,7 @@ pub mod client;
 pub mod codec;
 pub mod config;
 pub mod daemon;
+pub mod datastore;
 pub mod envelope;
 pub mod error;
 mod filter;

@@ -77,6 +77,31 @@ pub const MAX_SUBSCRIPTIONS: usize = 64;
 /// repeated a million times a second.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+// The datastore.
+
+/// Bytes of a key, its parts and one byte between each two. Keys are names.
+/// A longer one is refused as a wrong parameter.
+pub const MAX_DATASTORE_KEY: usize = 65_536;
+
+/// Bytes of a value. As large as a request can be, so that only appending comes to it.
+/// Beyond it the call is refused with an error that says so.
+pub const MAX_DATASTORE_VALUE: usize = MAX_REQUEST_LEN;
+
+/// Bytes of all keys and values together. Plugins keep states and indexes there; whoever keeps more wants a database.
+/// Beyond it the call is refused with an error that says so.
+pub const MAX_DATASTORE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of keys and values that one `listdatastore` answers. The answer has them in hex and as text, up to eight times as
+/// long, and must stay below [`MAX_ANSWER_LEN`].
+/// Beyond it the call is refused; naming a longer key lists less.
+pub const MAX_DATASTORE_LISTING: usize = 8 * 1024 * 1024 - 64 * 1024;
+
+/// Calls that share one transaction. What waits longer than one write to the disk waits for two.
+pub const DATASTORE_BATCH: usize = 256;
+
+/// Bytes of the file that are kept in memory.
+pub const DATASTORE_CACHE: usize = 16 * 1024 * 1024;
+
 // The daemon: its start, its log, its end.
 
 /// Bytes of a configuration file. A longer one is refused.

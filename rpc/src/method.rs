@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use oddwire_node::Subscription;
 
+use crate::datastore::Job;
 use crate::envelope::Request;
 use crate::error::RpcError;
 use crate::filter::Filter;
@@ -26,12 +27,16 @@ mod batching;
 mod check;
 mod checkmessage;
 mod connect;
+mod datastore;
+mod datastoreusage;
+mod deldatastore;
 mod deprecations;
 mod disconnect;
 mod getinfo;
 mod getlog;
 mod help;
 mod listconfigs;
+mod listdatastore;
 mod listfunds;
 mod listnodes;
 mod listpeerchannels;
@@ -82,6 +87,8 @@ pub(crate) enum Reply {
     Done(Cow<'static, str>),
     /// The result will come.
     Later(Work),
+    /// The result will come; what the closure sets going is done in the order of the connection's requests.
+    InOrder(Box<dyn FnOnce() -> Work + Send>),
     /// The result, and from now on what the subscription brings.
     Subscribed(String, Subscription),
 }
@@ -95,12 +102,16 @@ pub static METHODS: &[&Method] = &[
     &check::METHOD,
     &checkmessage::METHOD,
     &connect::METHOD,
+    &datastore::METHOD,
+    &datastoreusage::METHOD,
+    &deldatastore::METHOD,
     &deprecations::METHOD,
     &disconnect::METHOD,
     &getinfo::METHOD,
     &getlog::METHOD,
     &help::METHOD,
     &listconfigs::METHOD,
+    &listdatastore::METHOD,
     &listfunds::METHOD,
     &listnodes::METHOD,
     &listpeerchannels::METHOD,
@@ -198,6 +209,12 @@ impl<'v> Call<'v> {
             value.quoted()
         );
         RpcError::invalid_params(format_args!("{name}: {problem}: invalid token (see logs for details)"))
+    }
+
+    /// Hands a job to the datastore, after all that were asked for before.
+    fn in_datastore(&self, job: Job) -> Reply {
+        let service = Arc::clone(self.service);
+        Reply::InOrder(Box::new(move || service.datastore.run(job)))
     }
 
     fn is_check(&self) -> bool {

@@ -287,6 +287,36 @@ pub(crate) fn number(value: Value<'_>) -> Result<u32, Refused<'_>> {
     number.ok_or(Refused::Bad(BadParam { problem: "should be an integer", value }))
 }
 
+/// A number below 2^64.
+pub(crate) fn u64(value: Value<'_>) -> Result<u64, Refused<'_>> {
+    value.as_u64().ok_or(Refused::Bad(BadParam { problem: "should be an unsigned 64 bit integer", value }))
+}
+
+/// A string with its escapes resolved. `\u` is refused, as Core Lightning refuses it.
+pub(crate) fn unescaped(value: Value<'_>) -> Result<String, Refused<'_>> {
+    let bad = Refused::Bad(BadParam { problem: "should be a string (without \\u)", value });
+    if value.kind() != Kind::String {
+        return Err(bad);
+    }
+    let mut text = String::with_capacity(value.raw().len());
+    let mut characters = value.raw().chars();
+    while let Some(character) = characters.next() {
+        text.push(match character {
+            '\\' => match characters.next() {
+                Some('n') => '\n',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('t') => '\t',
+                Some('r') => '\r',
+                Some(itself @ ('/' | '\\' | '"')) => itself,
+                _ => return Err(bad),
+            },
+            other => other,
+        });
+    }
+    Ok(text)
+}
+
 /// Bytes in hex of either case, in quotes or not.
 pub(crate) fn hex(value: Value<'_>) -> Result<Vec<u8>, Refused<'_>> {
     let digits = value.raw().as_bytes();

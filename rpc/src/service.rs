@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oddwire_node::{Node, NodeId};
 
 use crate::config::table::OptionTable;
+use crate::datastore::Datastore;
 use crate::log::LogBook;
 use crate::stop::StopSignal;
 
@@ -23,6 +24,8 @@ pub struct Service {
     pub version: String,
     /// Where this network's files are; `getinfo` shows it.
     pub lightning_dir: PathBuf,
+    /// What plugins keep.
+    pub datastore: Datastore,
     /// Who the clients are.
     pub audience: Audience,
     /// The newest part of the log.

@@ -226,7 +226,12 @@ impl Answers {
         match start(&self.service, &self.source, request) {
             Ok((Reply::Done(result), filter)) => self.succeed(id, &result, filter.as_ref()),
             Ok((Reply::Later(work), filter)) => {
-                if let Err(error) = self.run(request, work, filter) {
+                if let Err(error) = self.run(request, || work, filter) {
+                    push_error(&mut self.out, id, &error);
+                }
+            }
+            Ok((Reply::InOrder(begin), filter)) => {
+                if let Err(error) = self.run(request, begin, filter) {
                     push_error(&mut self.out, id, &error);
                 }
             }
@@ -238,7 +243,13 @@ impl Answers {
         }
     }
 
-    fn run(&mut self, request: &Request<'_>, work: Work, filter: Option<Filter>) -> Result<(), RpcError> {
+    /// Begins what takes time if there is room for it, now: what is begun first is first.
+    fn run(
+        &mut self,
+        request: &Request<'_>,
+        begin: impl FnOnce() -> Work,
+        filter: Option<Filter>,
+    ) -> Result<(), RpcError> {
         let slot = Arc::clone(&self.quota.running).try_acquire_owned().map_err(|_| {
             RpcError::failed(format_args!("{MAX_RUNNING} requests are running already: try again later"))
         })?;
@@ -250,6 +261,7 @@ impl Answers {
             return Err(RpcError::failed(full));
         }
         let id = request.id.into();
+        let work = begin();
         self.running.spawn(async move {
             let result = work.await;
             drop(slot);

@@ -37,7 +37,9 @@ fn shape(value: &Json) -> Json {
             .iter()
             .map(|(name, value)| match name.as_str() {
                 "id" | "status" | "command" | "command_to_check" | "network" | "color" | "features"
-                | "init" | "pubkey" | "verified" | "secret" | "zbase" => (name.clone(), value.clone()),
+                | "init" | "pubkey" | "verified" | "secret" | "zbase" | "hex" | "string" => {
+                    (name.clone(), value.clone())
+                }
                 _ => (name.clone(), shape(value)),
             })
             .collect(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use oddwire_node::{EventFilter, Identity, Limits, Network, Node};
 use oddwire_rpc::config::{self, table::OptionTable};
+use oddwire_rpc::datastore::Datastore;
 use oddwire_rpc::log::LogBook;
 use oddwire_rpc::server::Server;
 use oddwire_rpc::service::{Audience, Service, default_color};
@@ -63,6 +64,7 @@ impl Daemon {
             alias: "l1".to_owned(),
             version: "v26.06-258-g090f4b0e6".to_owned(),
             lightning_dir: Path::new("$RUN/l1/regtest").to_owned(),
+            datastore: Datastore::open(&directory.path().join("datastore.redb")).unwrap(),
             audience,
             stop: StopSignal::new(),
             log_book: LogBook::default(),

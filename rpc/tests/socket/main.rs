@@ -7,6 +7,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod datastore;
 mod examples;
 mod fixture;
 mod golden;

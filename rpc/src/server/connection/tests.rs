@@ -1,6 +1,7 @@
 use oddwire_node::{Identity, Network, Node, Secret};
 
 use super::*;
+use crate::datastore::Datastore;
 use crate::log::LogBook;
 use crate::service::Audience;
 use crate::stop::StopSignal;
@@ -14,6 +15,7 @@ async fn connection() -> Connection {
         color: [0; 3],
         version: "v26.06".to_owned(),
         lightning_dir: "/".into(),
+        datastore: Datastore::open("/nowhere/datastore".as_ref()).unwrap(),
         audience: Audience::Users,
         stop: StopSignal::new(),
         log_book: LogBook::default(),
