@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use wire_core::connection::{
-    CloseReason, Connection, Deadlines, Event, Local, NoEvenTypes, Phase, Timestamp,
+    ANY_LENGTH, CloseReason, Connection, Deadlines, Event, Local, NoEvenTypes, Phase, Timestamp,
 };
 use wire_core::limits::{FRAME_OVERHEAD, HEADER_LEN, MAX_FRAME_LEN};
 use wire_core::message::features::FeatureSet;
@@ -66,6 +66,7 @@ impl World {
             features: FeatureSet::DEFAULT,
             chain_hash: [6; 32],
             deadlines: Deadlines::DEFAULT,
+            longest_message: ANY_LENGTH,
         };
         let answerer = Connection::responder(local(RESPONDER[0]), None, ephemeral_key(RESPONDER[1]), now);
         let their_id = static_key(RESPONDER[0]).node_id();

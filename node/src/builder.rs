@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wire_core::connection::Local;
+use wire_core::connection::{ANY_LENGTH, Local};
 use wire_core::message::features::{BitTooHigh, Features};
 
 use crate::admission::Gatekeeper;
@@ -100,6 +100,7 @@ impl NodeBuilder {
             features: self.features.unwrap_or(FeatureSet::DEFAULT),
             chain_hash: self.network.chain_hash(),
             deadlines: limits.deadlines(),
+            longest_message: ANY_LENGTH,
         };
         let shared = Arc::new(Shared {
             registry: Registry::new(local.key.node_id(), limits.peers),

@@ -67,6 +67,7 @@ impl Treatment {
             | Why::InitNotFirst(_)
             | Why::InitRepeated
             | Why::InvalidInit(_)
+            | Why::InitTooLong { .. }
             | Why::UnknownEvenType(_) => (Unusual, Linger, Later),
             Why::UnknownEvenFeature(_) | Why::MissingFeatureDependency { .. } | Why::NoCommonChain => {
                 (Unusual, Linger, Never)

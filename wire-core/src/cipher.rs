@@ -12,6 +12,7 @@
 //! - `lanes`: ChaCha20, several blocks side by side where the machine can. The nonces are known ahead of the texts, so
 //!   keystream for several frames is made at once; where it waits for them is the business of [`frame`](crate::frame).
 //! - `poly1305`: the tag.
+//! - `piecewise`: a text that no buffer holds whole.
 //!
 //! Constant time: everything but the lengths of texts and whether a tag held. Wiping: both keys, when
 //! replaced and when dropped.
@@ -19,6 +20,7 @@
 pub(crate) mod aead;
 pub(crate) mod key_schedule;
 pub(crate) mod lanes;
+pub(crate) mod piecewise;
 mod poly1305;
 
 pub use aead::WrongTag;

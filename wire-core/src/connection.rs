@@ -28,8 +28,10 @@ mod handshake;
 mod judge;
 mod liveness;
 mod local;
+mod long;
 mod outbox;
 mod time;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -41,20 +43,22 @@ use zeroize::Zeroize as _;
 
 pub use close::CloseReason;
 pub use event::{EvenTypes, Event, NoEvenTypes, PingOrigin, Received};
-pub use local::{Deadlines, Local};
+pub use local::{ANY_LENGTH, Deadlines, Local};
 pub use time::Timestamp;
+pub use writing::LEAST_TRANSMIT_ROOM;
 
-use crate::cursor::{NoRoom, Writer};
+use crate::cursor::NoRoom;
 use crate::frame::{Deframer, Keystream, OnDemand, SealError, SealRun, Sealer};
-use crate::limits::{HEADER_LEN, KEY_LEN, MAX_PING_PADDING, TAG_LEN};
+use crate::limits::{KEY_LEN, MAX_PING_PADDING};
 use crate::message::error::{ALL_CHANNELS, WarningMessage};
 use crate::message::ping::Ping;
 use crate::node_id::NodeId;
 use crate::noise::{AwaitActOne, AwaitActThree, AwaitActTwo, Initiator, Responder};
 use crate::secret::{EphemeralKey, Secret};
-use close::Farewell;
+use close::{Farewell, FarewellText};
 use liveness::{Liveness, Verdict};
 use outbox::{Act, KEEPALIVE_PING, Outbox, Owed};
+use writing::{begin_padding, continue_padding, copy_to_front, seal_message};
 
 /// One connection to one peer. `L` is how the driver holds [`Local`], which all its connections share: an
 /// `Arc`, or a reference to a static.
@@ -70,6 +74,10 @@ pub struct Connection<L> {
     reason: Option<CloseReason>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an open connection is what it is for, and there is no heap to put it on"
+)]
 enum State {
     AwaitActTwo(AwaitActTwo),
     AwaitActOne(AwaitActOne),
@@ -92,8 +100,8 @@ enum Stage {
     AwaitInit,
     Open(Liveness),
     Draining(Liveness),
-    /// A last word is owed; input is not looked at any more, and the key for it is gone.
-    Closing,
+    /// A last word is owed, or was; input is not looked at any more, and the key for it is gone.
+    Closing(Option<Farewell>),
 }
 
 impl State {
@@ -161,6 +169,9 @@ pub enum SealRefused {
     NotOpen,
     /// Nothing may precede our `init` (BOLT 1): call [`Connection::poll_transmit`] until it has nothing.
     InitFirst,
+    /// A pong or ping goes out in pieces, and nothing may come between: call [`Connection::poll_transmit`] until it has
+    /// nothing.
+    FrameUnfinished,
     /// The frame itself cannot be sealed.
     Frame(SealError),
 }
@@ -180,6 +191,7 @@ impl fmt::Display for SealRefused {
         match self {
             Self::NotOpen => f.write_str("the connection is not open"),
             Self::InitFirst => f.write_str("our init must be transmitted first"),
+            Self::FrameUnfinished => f.write_str("a frame is half written: transmit what is owed first"),
             Self::Frame(error) => error.fmt(f),
         }
     }
@@ -238,7 +250,7 @@ impl<L: AsRef<Local>> Connection<L> {
             State::Linked(_, Stage::AwaitInit) => Phase::AwaitInit,
             State::Linked(_, Stage::Open(..)) => Phase::Open,
             State::Linked(_, Stage::Draining(..)) => Phase::Draining,
-            State::Linked(_, Stage::Closing) => Phase::Closing,
+            State::Linked(_, Stage::Closing(_)) => Phase::Closing,
             State::Closed | State::Taken(..) => Phase::Closed,
         }
     }
@@ -249,8 +261,15 @@ impl<L: AsRef<Local>> Connection<L> {
     }
 
     /// The text of the warning with which we part from the peer, while it waits to be transmitted.
-    pub fn last_word(&self) -> Option<&str> {
-        self.outbox.last_word()
+    pub fn last_word(&self) -> Option<impl fmt::Display + '_> {
+        self.farewell()
+    }
+
+    fn farewell(&self) -> Option<&Farewell> {
+        match &self.state {
+            State::Linked(_, Stage::Closing(farewell)) => farewell.as_ref(),
+            _ => None,
+        }
     }
 
     /// The peer: known from the start to the one who dials, and after act three to the other.
@@ -266,7 +285,15 @@ impl<L: AsRef<Local>> Connection<L> {
 
     /// Whether [`poll_transmit`](Self::poll_transmit) has something.
     pub fn has_transmit(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() || self.farewell().is_some() || self.unfinished() > 0
+    }
+
+    /// How many bytes are missing of a frame that goes out in pieces.
+    fn unfinished(&self) -> usize {
+        match &self.state {
+            State::Linked(link, _) => link.sealer.unfinished(),
+            _ => 0,
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` after the end.
@@ -318,7 +345,11 @@ impl<L: AsRef<Local>> Connection<L> {
         };
         match link.deframer.next_ahead(ahead, input) {
             Ok(deframed) => {
-                let event = deframed.message.and_then(|message| self.judge(now, message, even_types));
+                let event = match (deframed.message, deframed.passed_over) {
+                    (Some(message), _) => self.judge(now, message, even_types),
+                    (None, Some(message)) => self.judge_long(now, &message, even_types),
+                    (None, None) => None,
+                };
                 Received { consumed: deframed.consumed, event, wanted: deframed.wanted }
             }
             Err(error) => {
@@ -375,7 +406,7 @@ impl<L: AsRef<Local>> Connection<L> {
             }
             State::Linked(_, Stage::AwaitInit) => CloseReason::InitTimeout,
             // They have their reason already.
-            State::Linked(_, Stage::Draining(..) | Stage::Closing) | State::Closed | State::Taken(..) => {
+            State::Linked(_, Stage::Draining(..) | Stage::Closing(..)) | State::Closed | State::Taken(..) => {
                 CloseReason::LocalDisconnect
             }
         };
@@ -418,7 +449,7 @@ impl<L: AsRef<Local>> Connection<L> {
                 self.reason = Some(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
             }
-            State::Linked(_, Stage::Draining(..) | Stage::Closing) => {}
+            State::Linked(_, Stage::Draining(..) | Stage::Closing(..)) => {}
             _ => self.end(reason),
         }
     }
@@ -444,14 +475,13 @@ impl<L: AsRef<Local>> Connection<L> {
         self.begin_closing(now, reason, reason.farewell(offending));
     }
 
-    fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Farewell) {
+    fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Option<Farewell>) {
         match &mut self.state {
-            State::Linked(_, Stage::Closing) => {}
+            State::Linked(_, Stage::Closing(..)) => {}
             State::Linked(link, stage) => {
                 link.deframer.kill();
-                *stage = Stage::Closing;
+                *stage = Stage::Closing(farewell);
                 self.outbox.keep_only_init();
-                self.outbox.put_last_word(farewell);
                 self.reason.get_or_insert(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
             }
@@ -472,8 +502,10 @@ impl<L: AsRef<Local>> Connection<L> {
     /// Writes the next act or sealed frame that the protocol owes to the front of `room` and returns its
     /// length, or `None` if nothing is owed. The order is: acts, `init`, answers, pings, the last word.
     ///
-    /// [`MAX_FRAME_LEN`](crate::limits::MAX_FRAME_LEN) bytes of room suffice for everything. With less, a
-    /// peer that asks for a longer pong than fits ends the connection with [`CloseReason::NoRoomToTransmit`].
+    /// [`LEAST_TRANSMIT_ROOM`] bytes of room suffice for everything, and less ends the connection with
+    /// [`CloseReason::NoRoomToTransmit`]. A ping or pong for which there is no room comes in pieces, one per call;
+    /// until the last is out, [`seal`](Self::seal) refuses. With [`MAX_FRAME_LEN`](crate::limits::MAX_FRAME_LEN)
+    /// bytes of room nothing comes in pieces.
     pub fn poll_transmit(&mut self, room: &mut [u8]) -> Option<usize> {
         self.poll_transmit_ahead(&mut OnDemand, room)
     }
@@ -495,18 +527,33 @@ impl<L: AsRef<Local>> Connection<L> {
         ahead: &mut impl Keystream,
         room: &mut [u8],
     ) -> Option<Result<usize, NoRoom>> {
-        let State::Linked(link, _) = &mut self.state else { return None };
-        let owed = self.outbox.take()?;
+        let State::Linked(link, stage) = &mut self.state else { return None };
+        if link.sealer.unfinished() > 0 {
+            return Some(continue_padding(&mut link.sealer, &[], room));
+        }
+        let last_word = || match stage {
+            Stage::Closing(farewell) => farewell.take().map(Owed::LastWord),
+            _ => None,
+        };
+        let owed = self.outbox.take().or_else(last_word)?;
         let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
-        Some(seal_message(&mut link.sealer, ahead, room, |writer| match &owed {
-            Owed::Init => local.encode_init(remote_addr, writer),
-            Owed::Pong(pong) => pong.encode(writer),
-            Owed::ChannelReply(reply) => reply.encode(writer),
-            Owed::Ping(ping) => ping.encode(writer),
-            Owed::LastWord(text) => {
-                WarningMessage { channel_id: ALL_CHANNELS, data: text.as_str().as_bytes() }.encode(writer)
-            }
-        }))
+        Some(
+            seal_message(&mut link.sealer, ahead, room, |writer| match &owed {
+                Owed::Init => local.encode_init(remote_addr, writer),
+                Owed::Pong(pong) => pong.encode(writer),
+                Owed::ChannelReply(reply) => reply.encode(writer),
+                Owed::Ping(ping) => ping.encode(writer),
+                Owed::LastWord(farewell) => {
+                    let text = FarewellText::new(farewell);
+                    WarningMessage { channel_id: ALL_CHANNELS, data: text.as_bytes() }.encode(writer)
+                }
+            })
+            .or_else(|no_room| match owed {
+                Owed::Pong(pong) => begin_padding(&mut link.sealer, &pong.fields(), pong.byteslen, room),
+                Owed::Ping(ping) => begin_padding(&mut link.sealer, &ping.fields(), ping.byteslen, room),
+                Owed::Init | Owed::ChannelReply(_) | Owed::LastWord(_) => Err(no_room),
+            }),
+        )
     }
 
     /// Seals one of the driver's own messages where it lies: `frame` is header room (18 bytes), message, tag
@@ -547,29 +594,9 @@ impl<L: AsRef<Local>> Connection<L> {
         if self.outbox.owes_init() {
             return Err(SealRefused::InitFirst);
         }
+        if link.sealer.unfinished() > 0 {
+            return Err(SealRefused::FrameUnfinished);
+        }
         Ok(&mut link.sealer)
     }
-}
-
-fn copy_to_front(room: &mut [u8], bytes: &[u8]) -> Result<usize, NoRoom> {
-    let mut writer = Writer::new(room);
-    writer.put(bytes)?;
-    Ok(writer.written())
-}
-
-/// Encodes a message behind room for its header and seals the frame; returns the frame's length.
-fn seal_message(
-    sealer: &mut Sealer,
-    ahead: &mut impl Keystream,
-    room: &mut [u8],
-    encode: impl FnOnce(&mut Writer<'_>) -> Result<(), NoRoom>,
-) -> Result<usize, NoRoom> {
-    let mut writer = Writer::new(room);
-    writer.put_zeros(HEADER_LEN)?;
-    encode(&mut writer)?;
-    writer.put_zeros(TAG_LEN)?;
-    let frame = writer.into_written();
-    // A frame that we encoded ourselves is never too short, and every message we owe is within the limit.
-    sealer.seal_ahead(ahead, frame).map_err(|_| NoRoom { needed: frame.len(), left: 0 })?;
-    Ok(frame.len())
 }

@@ -13,11 +13,12 @@
 //! - [`Sealer`] takes a buffer with the body in its place and room around it, and makes it the frame.
 //! - [`Opener`] opens a header, then the body that the header has announced. [`BodyLen`] is the proof that a
 //!   length came from a header whose tag held, and is spent on the body.
-//! - [`Deframer`] is an opener for bytes as they come: any split, one frame per call.
+//! - [`Deframer`] is an opener for bytes as they come: any split, one frame per call. A message longer than its owner
+//!   wants it reads through, checks and drops: [`PassedOver`].
 //! - [`Ahead`] holds keystream for frames that are still to come, for several of one run or for one that is waited for;
 //!   the driver owns it and lends it. [`SealRun`] seals a run with it.
 //!
-//! None of them has a buffer, copies a body or knows what it means: an empty body is a frame like any other
+//! None of them has a buffer, keeps a body or knows what it means: an empty body is a frame like any other
 //! here. They may be moved and kept apart, as the two directions share nothing.
 //!
 //! Constant time: all but lengths, and whether a tag held. Wiping: keys when replaced, when dropped, and in
@@ -25,6 +26,7 @@
 
 mod ahead;
 mod deframer;
+pub(crate) mod long;
 mod opener;
 mod sealer;
 
@@ -32,6 +34,7 @@ use core::fmt;
 
 pub use ahead::{Ahead, Keystream, OnDemand};
 pub use deframer::{Deframed, Deframer};
+pub use long::PassedOver;
 pub use opener::{BodyLen, Opener};
 pub use sealer::{SealRun, Sealer};
 
@@ -45,6 +48,8 @@ pub enum SealError {
     TooShort,
     /// The body is longer than 65,535 bytes; a length of two bytes cannot say that.
     TooLong,
+    /// The frame before is being sealed in pieces and has not come to its end.
+    Unfinished,
 }
 
 /// Why bytes were not opened. From then on there is only [`OpenError::Dead`]: close the connection.
@@ -73,6 +78,9 @@ impl fmt::Display for SealError {
             }
             Self::TooLong => {
                 write!(f, "a message has at most {MAX_MESSAGE_LEN} bytes, type included: send less")
+            }
+            Self::Unfinished => {
+                f.write_str("the frame before has not been written to its end: transmit what is owed first")
             }
         }
     }

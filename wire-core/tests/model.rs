@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 use wire_core::connection::{
-    CloseReason, Connection, Deadlines, Event, Local, NoEvenTypes, Phase, PingOrigin, PingSent, SealRefused,
-    Timestamp,
+    ANY_LENGTH, CloseReason, Connection, Deadlines, Event, Local, NoEvenTypes, Phase, PingOrigin, PingSent,
+    SealRefused, Timestamp,
 };
 use wire_core::limits::{FRAME_OVERHEAD, HEADER_LEN, MAX_FRAME_LEN};
 use wire_core::message::features::FeatureSet;
@@ -82,6 +82,7 @@ fn local(fill: u8) -> Local {
         features: FeatureSet::DEFAULT,
         chain_hash: [6; 32],
         deadlines: Deadlines::DEFAULT,
+        longest_message: ANY_LENGTH,
     }
 }
 

@@ -40,6 +40,11 @@ pub enum CloseReason {
     InitRepeated,
     /// The peer's `init` does not decode.
     InvalidInit(InitError),
+    /// The peer's `init` is longer than what we receive whole, so nothing is known of what it requires.
+    InitTooLong {
+        /// Its length in bytes, type included.
+        len: u16,
+    },
     /// The peer requires a feature that we do not know.
     UnknownEvenFeature(FeatureBit),
     /// The peer offers a feature without one that it depends on.
@@ -52,7 +57,8 @@ pub enum CloseReason {
     PeerError,
     /// The peer closed the connection.
     PeerClosed,
-    /// The driver's transmit buffer is too small for a frame that the protocol demands.
+    /// The driver's transmit buffer has less than
+    /// [`LEAST_TRANSMIT_ROOM`](super::LEAST_TRANSMIT_ROOM) bytes.
     NoRoomToTransmit,
     /// So many others wait to be authenticated that the oldest of them, this one, had to make room.
     TooManyPending,
@@ -85,13 +91,16 @@ impl fmt::Display for CloseReason {
             Self::InitNotFirst(kind) => write!(f, "{kind} message before init"),
             Self::InitRepeated => f.write_str("init message sent twice"),
             Self::InvalidInit(error) => write!(f, "Invalid init: {error}"),
+            Self::InitTooLong { len } => write!(f, "init message of {len} bytes is too long for this node"),
             Self::UnknownEvenFeature(bit) => write!(f, "Unsupported feature {bit}"),
             Self::MissingFeatureDependency(missing) => missing.fmt(f),
             Self::NoCommonChain => f.write_str("No common network"),
             Self::UnknownEvenType(kind) => write!(f, "Invalid unknown even msg of type {}", kind.get()),
             Self::PeerError => f.write_str("the peer sent an error for the connection"),
             Self::PeerClosed => f.write_str("the peer closed the connection"),
-            Self::NoRoomToTransmit => f.write_str("the peer demands a reply longer than the transmit buffer"),
+            Self::NoRoomToTransmit => {
+                f.write_str("the transmit buffer is too small for what the protocol owes")
+            }
             Self::TooManyPending => {
                 f.write_str("too many connections wait for their init: the oldest made room")
             }
@@ -110,20 +119,19 @@ impl core::error::Error for CloseReason {}
 impl CloseReason {
     /// What the peer is told before we hang up, or nothing: it would not hear it, or it
     /// did nothing wrong. `offending` is the message that caused it, empty if none did.
-    pub(super) fn farewell(self, offending: &[u8]) -> Farewell {
+    pub(super) fn farewell(self, offending: &[u8]) -> Option<Farewell> {
         match self {
-            // Core Lightning's words, which its tests and those of its plugins wait for.
-            Self::UnknownEvenType(_) => Farewell::quoting("unknown even msg", offending),
-            Self::MessageTooShort(MessageType::PING) => Farewell::quoting("ping", offending),
-            Self::MessageTooShort(kind) => Farewell::quoting(kind.name().unwrap_or("message"), offending),
-            Self::NoMessageType { .. }
+            Self::UnknownEvenType(_)
+            | Self::MessageTooShort(_)
+            | Self::NoMessageType { .. }
             | Self::InitNotFirst(_)
             | Self::InitRepeated
             | Self::InvalidInit(_)
+            | Self::InitTooLong { .. }
             | Self::UnknownEvenFeature(_)
             | Self::MissingFeatureDependency(_)
             | Self::NoCommonChain
-            | Self::TooManyPeers => Farewell::saying(&self),
+            | Self::TooManyPeers => Some(Farewell::new(self, offending)),
             Self::Handshake(_)
             | Self::HandshakeTimeout
             | Self::InitTimeout
@@ -137,7 +145,7 @@ impl CloseReason {
             | Self::Replaced
             | Self::Shutdown
             | Self::WriteStalled
-            | Self::Transport => Farewell::NONE,
+            | Self::Transport => None,
         }
     }
 }
@@ -149,42 +157,68 @@ const MOST_QUOTED: usize = 64;
 /// Room for the longest farewell: its words, two hex digits per quoted byte, and the mark of a cut.
 pub(super) const MOST_FAREWELL_LEN: usize = 192;
 
-/// The text of our last warning on a connection. Its room is initialized, since what a compiler moves around in
-/// uninitialized room may be the remains of a key.
+/// Our last warning on a connection: what it is about, and the front of the message that caused it. It becomes words when
+/// it is shown or sent.
 #[derive(Debug)]
 pub(super) struct Farewell {
+    reason: CloseReason,
+    /// Its room is initialized, since what a compiler moves around in uninitialized room may be the remains of a key.
+    quoted: [u8; MOST_QUOTED],
+    /// Of the whole message, in bytes.
+    offending_len: u16,
+}
+
+impl Farewell {
+    fn new(reason: CloseReason, offending: &[u8]) -> Self {
+        let mut quoted = [0; MOST_QUOTED];
+        quoted.iter_mut().zip(offending).for_each(|(to, byte)| *to = *byte);
+        // A message has at most 65,535 bytes.
+        Self { reason, quoted, offending_len: u16::try_from(offending.len()).unwrap_or(u16::MAX) }
+    }
+}
+
+impl fmt::Display for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.reason {
+            // Core Lightning's words, which its tests and those of its plugins wait for.
+            CloseReason::UnknownEvenType(_) => "unknown even msg",
+            CloseReason::MessageTooShort(MessageType::PING) => "ping",
+            CloseReason::MessageTooShort(kind) => kind.name().unwrap_or("message"),
+            reason => return reason.fmt(f),
+        };
+        write!(f, "Invalid {what} ")?;
+        let len = usize::from(self.offending_len);
+        for byte in self.quoted.iter().take(len) {
+            write!(f, "{byte:02x}")?;
+        }
+        if len > MOST_QUOTED {
+            f.write_str("...")?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of a farewell as bytes. What does not fit is cut between two characters.
+pub(super) struct FarewellText {
     text: [u8; MOST_FAREWELL_LEN],
     len: usize,
 }
 
-impl Farewell {
-    /// Nothing to say.
-    pub(super) const NONE: Self = Self { text: [0; MOST_FAREWELL_LEN], len: 0 };
-
-    /// `text`, cut between two characters where the room ends.
-    pub(super) fn saying(text: &dyn fmt::Display) -> Self {
-        let mut farewell = Self::NONE;
+impl FarewellText {
+    pub(super) fn new(farewell: &Farewell) -> Self {
+        let mut text = Self { text: [0; MOST_FAREWELL_LEN], len: 0 };
         // A text that does not fit is cut, which is reported as an error.
-        let _ = write!(farewell, "{text}");
-        farewell
+        let _ = write!(text, "{farewell}");
+        text
     }
 
-    fn quoting(what: &str, message: &[u8]) -> Self {
-        Self::saying(&Quote { what, message })
-    }
-
-    pub(super) fn is_none(&self) -> bool {
-        self.len == 0
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        // Written whole character by whole character, so it is always valid.
-        core::str::from_utf8(self.text.get(..self.len).unwrap_or_default()).unwrap_or_default()
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
     }
 }
 
 /// Writes until the room ends, then stops with an error.
-impl fmt::Write for Farewell {
+impl fmt::Write for FarewellText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|c| self.write_char(c))
     }
@@ -195,25 +229,6 @@ impl fmt::Write for Farewell {
         let end = self.len + encoded.len();
         self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(encoded);
         self.len = end;
-        Ok(())
-    }
-}
-
-/// `Invalid ping 001200`, with the message in hex.
-struct Quote<'a> {
-    what: &'a str,
-    message: &'a [u8],
-}
-
-impl fmt::Display for Quote<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Invalid {} ", self.what)?;
-        for byte in self.message.iter().take(MOST_QUOTED) {
-            write!(f, "{byte:02x}")?;
-        }
-        if self.message.len() > MOST_QUOTED {
-            f.write_str("...")?;
-        }
         Ok(())
     }
 }

@@ -35,6 +35,14 @@ pub enum Event<'a> {
         /// The whole message, type included.
         message: &'a [u8],
     },
+    /// A message that is longer than [`Local::longest_message`](super::Local::longest_message): its tag held, and it was
+    /// dropped. What the protocol can do with its first bytes it has done; a `warning` or an `error` is also told here.
+    TooLong {
+        /// The message's type.
+        kind: MessageType,
+        /// Length of the whole message in bytes, type included.
+        len: u16,
+    },
     /// The peer answered a ping.
     Pong {
         /// Length of the whole pong message in bytes, type included, as Core Lightning's `ping` reports it.

@@ -71,7 +71,9 @@ impl<L: AsRef<Local>> Connection<L> {
         self.their_id = their_id;
         self.deadline = now.after(self.local.as_ref().deadlines.init);
         self.outbox.put_init();
-        self.state = State::Linked(Link { sealer, deframer: Deframer::new(opener) }, Stage::AwaitInit);
+        let mut deframer = Deframer::new(opener);
+        deframer.set_longest(self.local.as_ref().longest_message);
+        self.state = State::Linked(Link { sealer, deframer }, Stage::AwaitInit);
         Received { consumed, event: their_id.map(Event::Authenticated), wanted: 0 }
     }
 }

@@ -13,6 +13,7 @@
 //! | `channel_reestablish` | `warning` for that channel | an `error` would make the peer close it by force |
 //! | gossip, onion messages | ignored | no use for them |
 //! | unknown odd, peer storage, allowed even | event | the driver's |
+//! | more than [`Local::longest_message`] | as far as its first bytes tell what to do: see `judge_long` | the rest was dropped |
 //! | any other even | warning, close | BOLT 1: it's OK to be odd |
 //!
 //! A known message is measured by its type's least length and, where it is decoded here, by its own length fields. Those
@@ -30,8 +31,11 @@ use crate::message::init::Init;
 use crate::message::kind::{self, MessageType};
 use crate::message::ping::{Ping, Pong};
 
+/// What a ping has besides its padding: type, `num_pong_bytes` and length of the padding, in bytes.
+pub(super) const PING_FIELDS_LEN: u16 = 6;
+
 /// What a pong has besides its padding: type and length of the padding, in bytes.
-const PONG_FIELDS_LEN: u16 = 4;
+pub(super) const PONG_FIELDS_LEN: u16 = 4;
 
 impl<L: AsRef<Local>> Connection<L> {
     /// Decides about one message. A message that breaks the rules begins the end of the connection.
@@ -102,7 +106,7 @@ impl<L: AsRef<Local>> Connection<L> {
                     asked_by,
                 }))
             }
-            _ if kind.is_internal() => self.decline(kind, payload).map(Some),
+            _ if kind.is_internal() => self.decline(kind, payload, payload.len()).map(Some),
             _ if kind.is_odd() || even_types.allows(kind) => {
                 Ok(Some(Event::Message { kind, payload, message }))
             }
@@ -111,7 +115,7 @@ impl<L: AsRef<Local>> Connection<L> {
     }
 
     /// Notes a sign of life. `None` while the peer's `init` is still due.
-    fn heard(&mut self, now: Timestamp) -> Option<&mut Liveness> {
+    pub(super) fn heard(&mut self, now: Timestamp) -> Option<&mut Liveness> {
         let State::Linked(_, Stage::Open(liveness) | Stage::Draining(liveness)) = &mut self.state else {
             return None;
         };
@@ -140,9 +144,15 @@ impl<L: AsRef<Local>> Connection<L> {
         Ok(Event::Open(init))
     }
 
-    /// A message that every node knows and this one, without channels and without gossip, has no use for.
-    fn decline<'a>(&mut self, kind: MessageType, payload: &[u8]) -> Result<Event<'a>, CloseReason> {
-        if kind.minimum_payload_len().is_some_and(|least| payload.len() < least) {
+    /// A message that every node knows and this one, without channels and without gossip, has no use for. Of `payload`,
+    /// which has `len` bytes, the front is enough.
+    pub(super) fn decline<'a>(
+        &mut self,
+        kind: MessageType,
+        payload: &[u8],
+        len: usize,
+    ) -> Result<Event<'a>, CloseReason> {
+        if kind.minimum_payload_len().is_some_and(|least| len < least) {
             return Err(CloseReason::MessageTooShort(kind));
         }
         // An `error` with the all-zero id would speak of every channel.

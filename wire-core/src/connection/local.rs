@@ -4,11 +4,14 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::cursor::{NoRoom, Writer};
-use crate::limits::CHAIN_HASH_LEN;
+use crate::limits::{ACT_THREE_LEN, CHAIN_HASH_LEN, TAG_LEN};
 use crate::message::address::Address;
 use crate::message::features::FeatureSet;
 use crate::message::init::{Init, Networks};
 use crate::secret::StaticKey;
+
+/// Act three is the longest thing that must be there whole.
+const LEAST_RECEIVE_BUFFER: usize = ACT_THREE_LEN;
 
 /// Our side of every connection. One value serves all connections of a node: each holds a reference to it, an
 /// `Arc` on a host or a reference to a static on a microcontroller.
@@ -22,7 +25,14 @@ pub struct Local {
     pub chain_hash: [u8; CHAIN_HASH_LEN],
     /// How long each step may take.
     pub deadlines: Deadlines,
+    /// The longest message that is received whole, in bytes, type included; [`ANY_LENGTH`] on a host. A longer one is
+    /// read through, checked and dropped, and [`Event::TooLong`](super::Event::TooLong) tells of it. A driver that sets
+    /// this needs a receive buffer of [`receive_buffer_len`](Self::receive_buffer_len) bytes and no more.
+    pub longest_message: u16,
 }
+
+/// For [`Local::longest_message`]: whatever a peer can send.
+pub const ANY_LENGTH: u16 = u16::MAX;
 
 impl AsRef<Local> for Local {
     fn as_ref(&self) -> &Local {
@@ -31,6 +41,13 @@ impl AsRef<Local> for Local {
 }
 
 impl Local {
+    /// How many bytes a receive buffer must have if messages of up to `longest_message` bytes are wanted: the message
+    /// and its tag, and never less than an act of the handshake or a piece of a message that is read through.
+    pub const fn receive_buffer_len(longest_message: usize) -> usize {
+        let with_tag = longest_message + TAG_LEN;
+        if with_tag < LEAST_RECEIVE_BUFFER { LEAST_RECEIVE_BUFFER } else { with_tag }
+    }
+
     /// Our `init` message, type included. `remote_addr` is where we see the peer; it is left out if it is
     /// no address of the Internet.
     pub(super) fn encode_init(

@@ -22,15 +22,33 @@ pub(super) const MOST_PONGS: usize = 8;
 /// What is owed and not yet transmitted.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    act: Option<Act>,
     init: bool,
+    waiting: Waiting,
+}
+
+/// Acts and messages never wait at the same time: before an act is out, the peer has nothing to which we owe a message.
+#[derive(Debug)]
+enum Waiting {
+    Act(Act),
+    Messages(Messages),
+}
+
+/// Messages but for `init`.
+#[derive(Debug)]
+struct Messages {
     pongs: Deque<Pong, MOST_PONGS>,
     channel_reply: Option<ChannelReply>,
     /// The caller's ping.
     ping: Option<Ping>,
     keepalive: bool,
-    /// The warning with which we part.
-    last_word: Farewell,
+}
+
+impl Messages {
+    const NONE: Self = Self { pongs: Deque::new(), channel_reply: None, ping: None, keepalive: false };
+
+    fn is_empty(&self) -> bool {
+        self.pongs.is_empty() && self.channel_reply.is_none() && self.ping.is_none() && !self.keepalive
+    }
 }
 
 /// A handshake act, which goes out as it is.
@@ -91,18 +109,10 @@ pub(super) enum Owed {
 pub(super) const KEEPALIVE_PING: Ping = Ping { num_pong_bytes: 1, byteslen: 0 };
 
 impl Outbox {
-    pub(super) const EMPTY: Self = Self {
-        act: None,
-        init: false,
-        pongs: Deque::new(),
-        channel_reply: None,
-        ping: None,
-        keepalive: false,
-        last_word: Farewell::NONE,
-    };
+    pub(super) const EMPTY: Self = Self { init: false, waiting: Waiting::Messages(Messages::NONE) };
 
     pub(super) fn put_act(&mut self, act: Act) {
-        self.act = Some(act);
+        self.waiting = Waiting::Act(act);
     }
 
     pub(super) fn put_init(&mut self) {
@@ -111,27 +121,25 @@ impl Outbox {
 
     pub(super) fn put_pong(&mut self, pong: Pong) {
         // There is room: no message is looked at while `has_room` denies it.
-        let _ = self.pongs.push_back(pong);
+        let _ = self.messages_mut().map(|messages| messages.pongs.push_back(pong));
     }
 
     pub(super) fn put_channel_reply(&mut self, reply: ChannelReply) {
-        self.channel_reply = Some(reply);
+        if let Some(messages) = self.messages_mut() {
+            messages.channel_reply = Some(reply);
+        }
     }
 
     pub(super) fn put_ping(&mut self, ping: Ping) {
-        self.ping = Some(ping);
+        if let Some(messages) = self.messages_mut() {
+            messages.ping = Some(ping);
+        }
     }
 
     pub(super) fn put_keepalive(&mut self) {
-        self.keepalive = true;
-    }
-
-    pub(super) fn put_last_word(&mut self, farewell: Farewell) {
-        self.last_word = farewell;
-    }
-
-    pub(super) fn last_word(&self) -> Option<&str> {
-        (!self.last_word.is_none()).then_some(self.last_word.as_str())
+        if let Some(messages) = self.messages_mut() {
+            messages.keepalive = true;
+        }
     }
 
     pub(super) fn owes_init(&self) -> bool {
@@ -139,60 +147,66 @@ impl Outbox {
     }
 
     pub(super) fn owes_ping(&self) -> bool {
-        self.ping.is_some()
+        self.messages().is_some_and(|messages| messages.ping.is_some())
     }
 
     /// Whether every kind of answer still has room.
     pub(super) fn has_room(&self) -> bool {
-        !self.pongs.is_full() && self.channel_reply.is_none()
+        self.messages().is_none_or(|messages| !messages.pongs.is_full() && messages.channel_reply.is_none())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.act.is_none()
-            && !self.init
-            && self.pongs.is_empty()
-            && self.channel_reply.is_none()
-            && self.ping.is_none()
-            && !self.keepalive
-            && self.last_word.is_none()
+        !self.init && self.messages().is_some_and(Messages::is_empty)
     }
 
     pub(super) fn take_act(&mut self) -> Option<Act> {
-        self.act.take()
+        let Waiting::Act(act) = self.waiting else { return None };
+        self.waiting = Waiting::Messages(Messages::NONE);
+        Some(act)
     }
 
-    /// Takes the next message that is owed: `init` before everything (BOLT 1), then answers, then our pings, then the
-    /// last word.
+    /// Takes the next message that is owed: `init` before everything (BOLT 1), then answers, then our pings.
     pub(super) fn take(&mut self) -> Option<Owed> {
         if mem::take(&mut self.init) {
             return Some(Owed::Init);
         }
-        (self.pongs.pop_front().map(Owed::Pong))
-            .or_else(|| self.channel_reply.take().map(Owed::ChannelReply))
-            .or_else(|| self.ping.take().map(Owed::Ping))
-            .or_else(|| mem::take(&mut self.keepalive).then_some(Owed::Ping(KEEPALIVE_PING)))
-            .or_else(|| {
-                Some(mem::replace(&mut self.last_word, Farewell::NONE))
-                    .filter(|it| !it.is_none())
-                    .map(Owed::LastWord)
-            })
+        let messages = self.messages_mut()?;
+        (messages.pongs.pop_front().map(Owed::Pong))
+            .or_else(|| messages.channel_reply.take().map(Owed::ChannelReply))
+            .or_else(|| messages.ping.take().map(Owed::Ping))
+            .or_else(|| mem::take(&mut messages.keepalive).then_some(Owed::Ping(KEEPALIVE_PING)))
     }
 
     /// Forgets all answers and pings, but neither act nor `init`, without which the peer understands no last word.
     ///
-    /// Field by field: a new outbox moved in here would bring along what lay on the stack where it was made.
+    /// Field by field: new messages moved in here would bring along what lay on the stack where they were made.
     pub(super) fn keep_only_init(&mut self) {
-        self.pongs.clear();
-        self.channel_reply = None;
-        self.ping = None;
-        self.keepalive = false;
-        self.last_word = Farewell::NONE;
+        if let Some(messages) = self.messages_mut() {
+            messages.pongs.clear();
+            messages.channel_reply = None;
+            messages.ping = None;
+            messages.keepalive = false;
+        }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.act = None;
         self.init = false;
         self.keep_only_init();
+        let _ = self.take_act();
+    }
+
+    fn messages(&self) -> Option<&Messages> {
+        match &self.waiting {
+            Waiting::Messages(messages) => Some(messages),
+            Waiting::Act(_) => None,
+        }
+    }
+
+    fn messages_mut(&mut self) -> Option<&mut Messages> {
+        match &mut self.waiting {
+            Waiting::Messages(messages) => Some(messages),
+            Waiting::Act(_) => None,
+        }
     }
 }

@@ -3,14 +3,15 @@
 mod closing;
 mod judging;
 mod liveness;
+mod long;
 mod opening;
 
 use std::vec::Vec;
 use std::{format, vec};
 
 use super::*;
-use crate::frame::Opener;
-use crate::limits::{FRAME_OVERHEAD, MAX_FRAME_LEN, MAX_MESSAGE_LEN};
+use crate::frame::{OpenError, Opener};
+use crate::limits::{FRAME_OVERHEAD, HEADER_LEN, MAX_FRAME_LEN, MAX_MESSAGE_LEN, TAG_LEN};
 use crate::message::features::{Feature, FeatureBit, FeatureSet, MissingDependency};
 use crate::message::kind::MessageType;
 use crate::noise::HandshakeError;
@@ -33,6 +34,7 @@ fn local(fill: u8) -> Local {
         features: FeatureSet::DEFAULT,
         chain_hash: CHAIN,
         deadlines: Deadlines::DEFAULT,
+        longest_message: ANY_LENGTH,
     }
 }
 
@@ -54,6 +56,7 @@ enum Seen {
     Warning(Vec<u8>),
     Error(Vec<u8>),
     Ignored(u16),
+    TooLong(u16, u16),
 }
 
 /// A connection of ours and the bytes on their way to it.
@@ -88,7 +91,7 @@ impl Side {
         }
     }
 
-    fn hear_allowing(&mut self, now: Timestamp, bytes: &[u8], even_types: &impl EvenTypes) {
+    fn hear_allowing(&mut self, now: Timestamp, bytes: &[u8], even_types: &(impl EvenTypes + ?Sized)) {
         self.inbox.extend_from_slice(bytes);
         while self.connection.wants_read() {
             let received = self.connection.receive(now, &mut self.inbox, even_types);
@@ -105,6 +108,7 @@ impl Side {
                 Event::Warning(warning) => Seen::Warning(warning.data.to_vec()),
                 Event::Error(error) => Seen::Error(error.data.to_vec()),
                 Event::Ignored(kind) => Seen::Ignored(kind.get()),
+                Event::TooLong { kind, len } => Seen::TooLong(kind.get(), len),
             });
             self.inbox.drain(..consumed);
             let quiet = seen.is_none();
@@ -211,6 +215,11 @@ fn open_to_script() -> (Side, Scripted) {
     side.hear(START, &scripted.say(BARE_INIT));
     assert_eq!(side.take_seen(), [Seen::Open]);
     (side, scripted)
+}
+
+/// The text of the warning that waits to be transmitted.
+fn last_word(side: &Side) -> Option<std::string::String> {
+    side.connection.last_word().map(|words| format!("{words}"))
 }
 
 /// The text of a warning for all channels.

@@ -1,12 +1,13 @@
 //! Frames out of bytes as they come from a stream.
 
+use super::long::{Passed, PassedOver, Passing};
 use super::{BodyLen, Keystream, OnDemand, OpenError, Opener};
-use crate::limits::{FRAME_OVERHEAD, HEADER_LEN};
+use crate::limits::{FRAME_OVERHEAD, HEADER_LEN, TAG_LEN};
 
 /// Finds and opens the frames in a stream of bytes, however the stream is split.
 ///
 /// The bytes stay in the caller's buffer. The deframer remembers only whether a header was opened whose body
-/// has not come.
+/// has not come, and how far it is with a message that is too long to be kept.
 #[derive(Debug)]
 pub struct Deframer {
     opener: Opener,
@@ -14,6 +15,10 @@ pub struct Deframer {
     announced: Option<BodyLen>,
     /// The length of the body before, in bytes.
     last_body: u16,
+    /// The longest message that is wanted, in bytes.
+    longest: u16,
+    /// A message that is longer, under way.
+    passing: Passing,
 }
 
 /// What one call of [`Deframer::next`] did.
@@ -25,20 +30,36 @@ pub struct Deframed<'a> {
     pub consumed: usize,
     /// The message that is complete now, decrypted, type and payload. It may be empty.
     pub message: Option<&'a [u8]>,
+    /// Instead of a message: one that is longer than is wanted has come to its end.
+    pub passed_over: Option<PassedOver>,
     /// How many bytes must come, beside those handed in, before another step is possible: the rest of a
     /// header, or of a body with its tag. At most 65,551. Zero with a message: then call again.
     pub wanted: usize,
 }
 
+impl Deframed<'_> {
+    fn waiting(consumed: usize, wanted: usize) -> Self {
+        Self { consumed, message: None, passed_over: None, wanted }
+    }
+}
+
 impl Deframer {
-    /// For a stream that begins at a frame.
+    /// For a stream that begins at a frame, and with messages of any length.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, announced: None, last_body: 0 }
+        Self { opener, announced: None, last_body: 0, longest: u16::MAX, passing: Passing::none() }
+    }
+
+    /// Passes over messages of more than `longest` bytes from the next header on: they are consumed piece by piece, so
+    /// that a buffer of `longest` + 16 bytes (and at least 64) is enough for every peer.
+    pub fn set_longest(&mut self, longest: u16) {
+        self.longest = longest;
     }
 
     /// Wipes the keys: nothing more will be opened.
     pub(crate) fn kill(&mut self) {
         self.opener.kill();
+        // What was gathered of a message is worth nothing without them.
+        self.passing.forget();
     }
 
     /// Opens at most one frame at the front of `bytes`, which are all that was received and not consumed yet.
@@ -65,26 +86,46 @@ impl Deframer {
         ahead: &mut impl Keystream,
         bytes: &'a mut [u8],
     ) -> Result<Deframed<'a>, OpenError> {
+        if self.passing.is_under_way() {
+            return self.pass_over(0, bytes);
+        }
         let (announced, header_len, rest) = if let Some(announced) = self.announced.take() {
             (announced, 0, bytes)
         } else {
             let available = bytes.len();
             let Some((header, rest)) = bytes.split_first_chunk_mut::<HEADER_LEN>() else {
-                return Ok(Deframed { consumed: 0, message: None, wanted: HEADER_LEN - available });
+                return Ok(Deframed::waiting(0, HEADER_LEN - available));
             };
             let frames = available.div_ceil(self.last_frame_len());
             (self.opener.open_header_ahead(ahead, frames, header)?, HEADER_LEN, rest)
         };
 
+        if announced.get() > usize::from(self.longest) {
+            self.passing.begin(&self.opener, announced)?;
+            return self.pass_over(header_len, rest);
+        }
+
         let body_len = announced.with_tag();
         let available = rest.len();
         let Some((body_and_tag, _)) = rest.split_at_mut_checked(body_len) else {
             self.announced = Some(announced);
-            return Ok(Deframed { consumed: header_len, message: None, wanted: body_len - available });
+            return Ok(Deframed::waiting(header_len, body_len - available));
         };
         self.last_body = u16::try_from(announced.get()).unwrap_or(u16::MAX);
         let message = self.opener.open_body_ahead(ahead, announced, body_and_tag)?;
-        Ok(Deframed { consumed: header_len + body_len, message: Some(message), wanted: 0 })
+        let consumed = header_len + body_len;
+        Ok(Deframed { consumed, message: Some(message), passed_over: None, wanted: 0 })
+    }
+
+    /// Takes the next bytes of a message that is passed over; `before` were consumed in front of them.
+    fn pass_over<'a>(&mut self, before: usize, bytes: &[u8]) -> Result<Deframed<'a>, OpenError> {
+        let Passed { consumed, wanted } = self.passing.pass(&self.opener, bytes)?;
+        let tag = bytes.get(consumed..).unwrap_or_default().first_chunk::<TAG_LEN>();
+        let (0, Some(tag)) = (wanted, tag) else {
+            return Ok(Deframed::waiting(before + consumed, wanted));
+        };
+        let passed_over = Some(self.passing.finish(&mut self.opener, tag)?);
+        Ok(Deframed { consumed: before + consumed + TAG_LEN, message: None, passed_over, wanted: 0 })
     }
 
     /// Makes the keystream of the next frames, at most as many as `ahead` has room for, unless some is there already. For an

@@ -29,6 +29,11 @@ impl BodyLen {
         self.0.into()
     }
 
+    /// As [`get`](Self::get), in the width in which it came.
+    pub(super) fn as_u16(&self) -> u16 {
+        self.0
+    }
+
     /// The length of body and tag: what must be there before the body can be opened.
     pub fn with_tag(&self) -> usize {
         self.get() + TAG_LEN
@@ -127,7 +132,7 @@ impl Opener {
     }
 
     /// Wipes the keys; answers with the failure if it is the first.
-    fn die(&mut self, failure: OpenError) -> OpenError {
+    pub(super) fn die(&mut self, failure: OpenError) -> OpenError {
         let was_alive = self.cipher.is_some();
         self.kill();
         if was_alive { failure } else { OpenError::Dead }

@@ -1,5 +1,6 @@
 //! The sending direction: a body with room around it becomes a frame, in place.
 
+use super::long::Unfinished;
 use super::{Keystream, OnDemand, SealError};
 use crate::{
     cipher::CipherState,
@@ -13,13 +14,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Sealer {
     pub(super) cipher: CipherState,
+    /// A frame that goes out in pieces and is not at its end.
+    pub(super) unfinished: Unfinished,
 }
 
 impl Sealer {
     /// A direction at its start. The handshake makes one:
     /// [`Transport::split`](crate::noise::Transport::split).
     pub fn new(cipher: CipherState) -> Self {
-        Self { cipher }
+        Self { cipher, unfinished: Unfinished::none() }
     }
 
     /// Makes a frame of a whole buffer: 18 bytes of room, the body (type and payload), 16 bytes of room.
@@ -50,10 +53,12 @@ impl Sealer {
 
     /// Makes the keystream of the next frames, at most as many as `ahead` has room for, unless some is there already.
     ///
-    /// Nothing but `ahead` changes. For an idle moment: a frame that is then sealed with [`Self::seal_ahead`] costs no
+    /// Nothing but `ahead` changes, and not even that while a frame goes out in pieces. For an idle moment: a frame that is then sealed with [`Self::seal_ahead`] costs no
     /// `ChaCha20` if its body is not longer than what `ahead` keeps for it.
     pub fn prepare(&self, ahead: &mut impl Keystream) {
-        ahead.prepare(&self.cipher, usize::MAX);
+        if self.unfinished() == 0 {
+            ahead.prepare(&self.cipher, usize::MAX);
+        }
     }
 
     /// Seals a frame which `frames - 1` others will follow.
@@ -63,6 +68,9 @@ impl Sealer {
         frames: usize,
         frame: &mut [u8],
     ) -> Result<(), SealError> {
+        if self.unfinished() > 0 {
+            return Err(SealError::Unfinished);
+        }
         let body_len = frame.len().checked_sub(FRAME_OVERHEAD).ok_or(SealError::TooShort)?;
         let mut length = u16::try_from(body_len).map_err(|_| SealError::TooLong)?.to_be_bytes();
         let (header, body_and_tag) =

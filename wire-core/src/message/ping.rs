@@ -36,10 +36,18 @@ impl Ping {
     /// # Errors
     /// [`NoRoom`] if `writer` has fewer.
     pub fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.put_u16(MessageType::PING.get())?;
-        writer.put_u16(self.num_pong_bytes)?;
-        writer.put_u16(self.byteslen)?;
+        writer.put(&self.fields())?;
         writer.put_zeros(usize::from(self.byteslen))
+    }
+
+    /// The message without its padding.
+    pub(crate) fn fields(self) -> [u8; 6] {
+        let mut fields = [0; 6];
+        let numbers = [MessageType::PING.get(), self.num_pong_bytes, self.byteslen];
+        for (field, number) in fields.as_chunks_mut().0.iter_mut().zip(numbers) {
+            *field = number.to_be_bytes();
+        }
+        fields
     }
 
     /// Whether the receiver has to answer.
@@ -75,9 +83,14 @@ impl Pong {
     /// # Errors
     /// [`NoRoom`] if `writer` has fewer.
     pub fn encode(&self, writer: &mut Writer<'_>) -> Result<(), NoRoom> {
-        writer.put_u16(MessageType::PONG.get())?;
-        writer.put_u16(self.byteslen)?;
+        writer.put(&self.fields())?;
         writer.put_zeros(usize::from(self.byteslen))
+    }
+
+    /// The message without its padding.
+    pub(crate) fn fields(self) -> [u8; 4] {
+        let [[a, b], [c, d]] = [MessageType::PONG.get(), self.byteslen].map(u16::to_be_bytes);
+        [a, b, c, d]
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {

@@ -238,10 +238,11 @@ impl Session {
         if self.has_warned {
             return;
         }
-        if let (Some(id), Some(text)) = (self.connection.their_id(), self.connection.last_word()) {
+        let text = self.connection.last_word().map(|words| words.to_string());
+        if let (Some(id), Some(text)) = (self.connection.their_id(), text) {
             self.has_warned = true;
             tracing::warn!(peer = %id, "{text}");
-            self.shared.hub.publish(&Event::Warning { id, direction: Direction::Out, text: text.to_owned() });
+            self.shared.hub.publish(&Event::Warning { id, direction: Direction::Out, text });
         }
     }
 

@@ -11,11 +11,11 @@ fn misuse_while_draining_is_told_and_the_first_reason_stays() {
     assert_eq!(side.take_seen(), [], "nothing is delivered after the end has begun");
     assert_eq!(side.connection.close_reason(), Some(CloseReason::Shutdown));
     // The pong that was still owed gives way to the last word.
-    assert_eq!(side.connection.last_word(), Some("Invalid unknown even msg 8000"));
+    assert_eq!(last_word(&side).as_deref(), Some("Invalid unknown even msg 8000"));
     let said = scripted.read(&side.transmit());
     assert_eq!(said.len(), 1);
     assert_eq!(warning_text(&said[0]), "Invalid unknown even msg 8000");
-    assert_eq!((side.connection.last_word(), side.connection.phase()), (None, Phase::Closing));
+    assert_eq!((last_word(&side), side.connection.phase()), (None, Phase::Closing));
     // Whatever comes now, from whomever, changes nothing.
     side.connection.drain(START, CloseReason::LocalDisconnect);
     side.connection.close_with_warning(START, CloseReason::TooManyPeers);
@@ -48,7 +48,7 @@ fn the_longest_last_word_is_whole() {
     message.resize(65, 0xcc);
     side.hear(START, &scripted.say(&message));
     let expected = format!("Invalid {} {:04x}{}...", longest.name().unwrap(), longest.get(), "cc".repeat(62));
-    assert_eq!(side.connection.last_word(), Some(expected.as_str()));
+    assert_eq!(last_word(&side), Some(expected));
 }
 
 #[test]

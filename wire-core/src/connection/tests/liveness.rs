@@ -227,11 +227,3 @@ fn times_at_the_ends_of_the_clock_do_no_harm() {
     assert_eq!(side.connection.phase(), Phase::Open);
     assert_eq!(side.connection.poll_timeout(), Some(Timestamp::from_millis(45_000)));
 }
-
-#[test]
-fn a_pong_longer_than_the_room_ends_the_connection() {
-    let (mut side, mut scripted) = open_to_script();
-    side.hear(START, &scripted.say(&unhex("001203e80000")));
-    assert_eq!(side.connection.poll_transmit(&mut [0; 512]), None);
-    assert_eq!(side.connection.close_reason(), Some(CloseReason::NoRoomToTransmit));
-}
