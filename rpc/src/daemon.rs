@@ -17,9 +17,10 @@ use std::sync::Arc;
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use zeroize::Zeroizing;
 
 use crate::config::table::OptionTable;
-use crate::config::{self, Config, ConfigError, Listen, NodePlace};
+use crate::config::{self, Config, ConfigError, KeyUnlock, Listen, NodePlace};
 use crate::datastore::{self, Datastore, DatastoreError};
 use crate::limits::STOP_TIME;
 use crate::log::{self, Log, LogError};
@@ -28,9 +29,14 @@ use crate::service::{Audience, Service, default_alias, default_color};
 use crate::stop::StopSignal;
 use crate::version::VERSION;
 
+mod background;
 pub mod directory;
+mod passphrase;
+mod pid_file;
 
+use background::Role;
 use directory::{Claim, DirectoryError};
+use pid_file::PidFile;
 
 /// File of the node's key in the network's directory.
 const KEY_FILE: &str = "hsm_secret";
@@ -49,7 +55,7 @@ pub enum StartFailure {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The key.
-    #[error(transparent)]
+    #[error("{error}{advice}", error = .0, advice = advice(.0))]
     Identity(#[from] IdentityError),
     /// The datastore.
     #[error(transparent)]
@@ -76,6 +82,20 @@ pub enum StartFailure {
         /// The network's directory.
         network_dir: PathBuf,
     },
+    /// The process for the background.
+    #[error("cannot go into the background: {0}. Without --daemon the node runs in the foreground")]
+    Background(io::Error),
+    /// `--hsm-passphrase`.
+    #[error("cannot ask for the passphrase of the hsm_secret: {0}")]
+    Passphrase(io::Error),
+    /// `--pid-file`.
+    #[error("cannot write the process id to {}: {error}. Give --pid-file a path that this user may write to", path.display())]
+    PidFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// Signals cannot be received.
     #[error("the system lets us receive no signals: {0}")]
     Signals(io::Error),
@@ -83,12 +103,17 @@ pub enum StartFailure {
 
 /// Runs the daemon until it is told to stop. Changes the process's directory, panic hook and log.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let role = background::role(&mut arguments);
     let print = |text: &str| {
         if write!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     };
-    let started = match config::read(arguments) {
+    let started = match config::read(arguments.iter().cloned()) {
         Ok(config::Request::Help(text)) => return print(&text),
         Ok(config::Request::Version) => return print(&format!("{VERSION}\n")),
+        Ok(config::Request::Run(config, _)) if config.daemon && role == Role::Started => {
+            background::start(&arguments).map_err(StartFailure::Background)
+        }
         Ok(config::Request::Run(config, options)) => start_and_serve(*config, options).await,
         Err(error) => Err(error.into()),
     };
@@ -100,13 +125,20 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<ExitCode, StartFailure> {
     options.refuse_unknown().map_err(ConfigError::from)?;
+    let passphrase = match config.key_unlock {
+        KeyUnlock::None => None,
+        KeyUnlock::AskForPassphrase => Some(passphrase::ask().map_err(StartFailure::Passphrase)?),
+    };
+    if config.daemon {
+        background::leave_session().map_err(StartFailure::Background)?;
+    }
     let mut signals = Signals::receive()?;
     // Held to the end: the directory is ours while the process lives.
     let _claim = Claim::take(&config.place).await?;
     enter(&config.place)?;
     let log = Log::install(&config.log)?;
     log::log_panics(&log);
-    let ended = run_node(config, options, &mut signals, &log).await;
+    let ended = run_node(config, options, passphrase, &mut signals, &log).await;
     log.flush();
     ended
 }
@@ -115,6 +147,7 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
 async fn run_node(
     config: Config,
     options: Arc<OptionTable>,
+    passphrase: Option<Zeroizing<String>>,
     signals: &mut Signals,
     log: &Log,
 ) -> Result<ExitCode, StartFailure> {
@@ -122,7 +155,17 @@ async fn run_node(
     name_what_has_no_meaning(&options);
     raise_descriptor_limit();
     let network_dir = config.place.network_dir();
-    let identity = Identity::load_or_create(&network_dir.join(KEY_FILE))?;
+    let pid_file = config.pid_file.map(|path| {
+        PidFile::write(&path).map_err(|error| StartFailure::PidFile { path: path.clone(), error })
+    });
+    // Held to the end.
+    let _pid_file = pid_file.transpose()?;
+    let key_file = network_dir.join(KEY_FILE);
+    let identity = match passphrase {
+        // A key that is made here has no passphrase.
+        Some(passphrase) => Identity::load(&key_file, Some(&passphrase)),
+        None => Identity::load_or_create(&key_file),
+    }?;
     let datastore = Datastore::open(&network_dir.join(datastore::FILE))?;
     let node = start_node(identity, &config.place, &config.listen).await?;
     let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
@@ -136,10 +179,14 @@ async fn run_node(
         audience: if config.developer { Audience::Developers } else { Audience::Users },
         stop: StopSignal::new(),
         log_book: log.book().clone(),
+        names: config.names,
         options,
         node,
     };
     announce(&service);
+    if config.daemon {
+        background::let_go().map_err(StartFailure::Background)?;
+    }
     Ok(serve(server, service, signals, log).await)
 }
 
@@ -152,6 +199,17 @@ fn name_what_has_no_meaning(options: &OptionTable) {
             "These options mean nothing without channels and a chain, and are ignored: {}",
             names.join(", ")
         );
+    }
+}
+
+/// Which option helps with a key that cannot be read.
+fn advice(error: &IdentityError) -> &'static str {
+    match error {
+        IdentityError::PassphraseNeeded { .. } => ": start with --hsm-passphrase to be asked for it",
+        IdentityError::Missing { .. } => {
+            ": restore it from a backup, or leave --hsm-passphrase out to have a new one made that has no passphrase"
+        }
+        _ => "",
     }
 }
 

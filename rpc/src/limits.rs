@@ -124,6 +124,9 @@ pub const MAX_LOG_TEXT: usize = 160 * 1024;
 /// At the limit further lines are dropped and counted, and a line in their place says how many.
 pub const MAX_LOG_BACKLOG: usize = 1024 * 1024;
 
+/// Bytes of a passphrase that is asked for. A longer one is refused.
+pub const MAX_PASSPHRASE_LEN: usize = 1_024;
+
 /// Bytes of log lines that are kept in memory for `getlog`.
 /// At the limit the oldest are dropped and counted.
 pub const MAX_LOG_MEMORY: usize = 2 * 1024 * 1024;

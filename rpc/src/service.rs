@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use oddwire_node::{Node, NodeId};
 
+use crate::config::Names;
 use crate::config::table::OptionTable;
 use crate::datastore::Datastore;
 use crate::log::LogBook;
@@ -28,6 +29,8 @@ pub struct Service {
     pub datastore: Datastore,
     /// Who the clients are.
     pub audience: Audience,
+    /// Whether `connect` may look up names.
+    pub names: Names,
     /// The newest part of the log.
     pub log_book: LogBook,
     /// The daemon's options and those of its plugins.

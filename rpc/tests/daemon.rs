@@ -224,6 +224,81 @@ fn the_log_goes_where_it_is_told_in_the_lines_that_tools_parse() {
 }
 
 #[test]
+fn in_the_background_it_has_started_when_the_command_returns() {
+    let dir = tempdir().unwrap();
+    let pid_file = dir.path().join("pid");
+    let options = ["--daemon", "--log-file=log", "--pid-file=pid", "--addr=127.0.0.1:0"];
+    let started = oddwired(dir.path()).args(options).output().unwrap();
+    assert_eq!((started.status.code(), text(&started.stderr)), (Some(0), String::new()));
+    let answer = text(&oddwire_cli(dir.path()).arg("getinfo").output().unwrap().stdout);
+    assert!(answer.contains("\"id\""), "{answer}");
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    // Field 6 of `stat` is the session; its leader has no terminal.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+    let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap().to_owned();
+    assert_eq!(session, pid.trim());
+    for descriptor in 0..3 {
+        let open = std::fs::read_link(format!("/proc/{}/fd/{descriptor}", pid.trim())).unwrap();
+        assert_eq!(open.to_str(), Some("/dev/null"));
+    }
+    assert!(oddwire_cli(dir.path()).arg("stop").output().unwrap().status.success());
+    wait_until_gone(&pid_file);
+    let log = std::fs::read_to_string(dir.path().join("regtest/log")).unwrap();
+    assert!(log.contains("Server started with public key"), "{log}");
+}
+
+/// The daemon removes its process file at its end; no process of ours is told of that end.
+fn wait_until_gone(path: &Path) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} is still there", path.display());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_goes_wrong_in_the_background_is_told_in_the_foreground() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("regtest")).unwrap();
+    std::fs::write(dir.path().join("regtest/hsm_secret"), [1; 31]).unwrap();
+    let said = refusal(oddwired(dir.path()).args(["--daemon", "--log-file=log"]));
+    assert!(said.contains("hsm_secret") && said.contains("31"), "{said}");
+    let said = refusal(oddwired(dir.path()).arg("--daemon"));
+    assert!(said.contains("--log-file"), "{said}");
+}
+
+#[test]
+fn a_passphrase_is_asked_for_on_standard_input() {
+    // BIP 39, test vector 1: its seed's SHA-256, then its words. The passphrase is TREZOR.
+    const SEED_HASH: [u8; 32] = [
+        0xc0, 0x8d, 0xda, 0x51, 0xda, 0x02, 0xe7, 0x63, 0xc6, 0x4e, 0x89, 0x78, 0xca, 0x31, 0x64, 0x7b, 0x6b,
+        0x29, 0xcb, 0x0c, 0x28, 0xef, 0x29, 0xc2, 0x63, 0x3f, 0xad, 0x02, 0xbf, 0x3e, 0xb9, 0xa0,
+    ];
+    let dir = tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("regtest")).unwrap();
+    let words = ["abandon "; 11].concat() + "about";
+    let secret = [&SEED_HASH[..], words.as_bytes()].concat();
+    std::fs::write(dir.path().join("regtest/hsm_secret"), secret).unwrap();
+
+    let said = refusal(&mut oddwired(dir.path()));
+    assert!(said.contains("passphrase") && said.contains("--hsm-passphrase"), "{said}");
+    let with = |passphrase: &str| {
+        let mut command = oddwired(dir.path());
+        command.args(["--hsm-passphrase", "--daemon", "--log-file=log"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(passphrase.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let wrong = with("trezor\n");
+    assert!(!wrong.status.success() && text(&wrong.stderr).contains("is wrong"), "{wrong:?}");
+    let none = with("");
+    assert!(!none.status.success() && text(&none.stderr).contains("no passphrase was given"), "{none:?}");
+    let right = with("TREZOR\n");
+    assert!(right.status.success(), "{right:?}");
+    assert!(oddwire_cli(dir.path()).arg("stop").output().unwrap().status.success());
+}
+
+#[test]
 fn a_reader_of_the_log_that_stalls_stalls_nothing_else() {
     let (dir, file) = (tempdir().unwrap(), tempdir().unwrap());
     let file = file.path().join("log");

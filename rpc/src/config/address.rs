@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
+use super::Names;
 use super::options::all_addresses;
 
 /// What is wrong with an address to listen on.
@@ -17,13 +18,16 @@ pub enum AddressError {
     /// A form that Core Lightning has and this daemon does not.
     #[error("{0} addresses cannot be listened on here: give IP[:PORT], [IPV6]:PORT, HOST[:PORT] or :PORT")]
     Kind(&'static str),
+    /// It is a name, and none may be looked up.
+    #[error("it is a name, and names are not looked up (--disable-dns): give an IP address")]
+    Name,
     /// The host name has no address.
     #[error("the host name cannot be resolved: {0}")]
     Resolve(std::io::Error),
 }
 
 /// Reads one address. `:PORT` means all addresses of both families; a host name may have several addresses, the first counts.
-pub(super) fn parse(text: &str, default_port: u16) -> Result<Vec<SocketAddr>, AddressError> {
+pub(super) fn parse(text: &str, default_port: u16, names: Names) -> Result<Vec<SocketAddr>, AddressError> {
     refuse_other_kinds(text)?;
     let (host, port) = split(text)?;
     if host.strip_suffix(".onion").is_some() {
@@ -35,6 +39,9 @@ pub(super) fn parse(text: &str, default_port: u16) -> Result<Vec<SocketAddr>, Ad
     }
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    if names == Names::Refused {
+        return Err(AddressError::Name);
     }
     let found = (host, port).to_socket_addrs().map_err(AddressError::Resolve)?.next();
     found

@@ -223,9 +223,10 @@ impl Options {
         if self.daemon && self.log_file.is_empty() {
             return Err(ConfigError::DaemonWithoutLog);
         }
+        let names = if self.disable_dns { Names::Refused } else { Names::LookedUp };
         Ok(Config {
-            listen: self.listen(place.network.default_port())?,
-            names: if self.disable_dns { Names::Refused } else { Names::LookedUp },
+            listen: self.listen(place.network.default_port(), names)?,
+            names,
             alias: self.alias.map(checked_alias).transpose()?,
             rgb: self.rgb.map(checked_rgb).transpose()?,
             key_unlock: if self.hsm_passphrase { KeyUnlock::AskForPassphrase } else { KeyUnlock::None },
@@ -256,7 +257,7 @@ impl Options {
     }
 
     /// `--addr` or `--bind-addr` turn off the default, as `--autolisten=false` does.
-    fn listen(&self, port: u16) -> Result<Listen, ConfigError> {
+    fn listen(&self, port: u16, names: Names) -> Result<Listen, ConfigError> {
         if self.addr.is_empty() && self.bind_addr.is_empty() {
             let addresses = all_addresses(port);
             return Ok(if self.autolisten == Some(false) || self.offline {
@@ -268,7 +269,7 @@ impl Options {
         let mut all = Vec::new();
         for (option, texts) in [("addr", &self.addr), ("bind-addr", &self.bind_addr)] {
             for text in texts {
-                let found = address::parse(text, port).map_err(|error| ConfigError::Address {
+                let found = address::parse(text, port, names).map_err(|error| ConfigError::Address {
                     option,
                     text: text.clone(),
                     error,

@@ -197,6 +197,8 @@ fn what_would_break_a_promise_is_refused() {
     assert!(matches!(config(&["--always-use-proxy=true"]), Err(ConfigError::Proxy)));
     assert!(config(&["--always-use-proxy=false"]).is_ok());
     assert!(matches!(config(&["--daemon"]), Err(ConfigError::DaemonWithoutLog)));
+    let named = config(&["--disable-dns", "--addr=node.example"]).unwrap_err().to_string();
+    assert!(named.contains("--disable-dns"), "{named}");
     assert!(listen(&["--offline", "--addr=127.0.0.1:7"]).is_empty());
 }
 

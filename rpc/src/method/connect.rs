@@ -9,6 +9,7 @@ use oddwire_node::{CloseReason, ConnectError, ConnectStage, NodeId, PeerInfo};
 
 use super::address::write_address;
 use super::{Call, Example, Method, Reply};
+use crate::config::Names;
 use crate::error::{ErrorCode, RpcError};
 use crate::json_writer::object;
 use crate::params::{Arg, BadParam, Param, Refused, parse_node_id};
@@ -74,7 +75,7 @@ fn connect(call: &Call<'_>) -> Result<Reply, RpcError> {
     let service = Arc::clone(call.service);
     Ok(Reply::Later(Box::pin(async move {
         let destinations = match target {
-            Some(target) => Some(target.find().await?),
+            Some(target) => Some(target.find(service.names).await?),
             None => None,
         };
         match checked {
@@ -104,9 +105,9 @@ impl Target {
         }
     }
 
-    async fn find(self) -> Result<Vec<Place>, RpcError> {
+    async fn find(self, names: Names) -> Result<Vec<Place>, RpcError> {
         let Target { host, port, destination } = self;
-        let found = destination.find().await;
+        let found = destination.find(names).await;
         found.map_err(|why| RpcError::failed(format_args!("Host {host}:{port} not valid: {why}")))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oddwire_node::{EventFilter, Identity, Limits, Network, Node};
-use oddwire_rpc::config::{self, table::OptionTable};
+use oddwire_rpc::config::{self, Names, table::OptionTable};
 use oddwire_rpc::datastore::Datastore;
 use oddwire_rpc::log::LogBook;
 use oddwire_rpc::server::Server;
@@ -67,6 +67,7 @@ impl Daemon {
             datastore: Datastore::open(&directory.path().join("datastore.redb")).unwrap(),
             audience,
             stop: StopSignal::new(),
+            names: Names::LookedUp,
             log_book: LogBook::default(),
             options: options(),
         });

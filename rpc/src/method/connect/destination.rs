@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::config::Names;
 use crate::limits::MAX_SOCKET_PATH;
 
 #[cfg(test)]
@@ -98,20 +99,25 @@ impl Destination {
     ///
     /// # Errors
     /// The system's words for why a name has no address.
-    pub(super) async fn find(self) -> Result<Vec<Place>, String> {
+    pub(super) async fn find(self, names: Names) -> Result<Vec<Place>, String> {
         match self {
             Destination::Address(address) => Ok(vec![Place::Address(address)]),
             Destination::Unreachable(why) => Ok(vec![Place::Unreachable(why)]),
-            Destination::Name(name, port) => look_up(&name, port).await,
-            Destination::MarkedName(name, port) => Ok(look_up(&name, port).await.unwrap_or_else(|why| {
-                vec![Place::Unreachable(format!("{name}:{port}: getaddrinfo error '{why}'"))]
-            })),
+            Destination::Name(name, port) => look_up(&name, port, names).await,
+            Destination::MarkedName(name, port) => {
+                Ok(look_up(&name, port, names).await.unwrap_or_else(|why| {
+                    vec![Place::Unreachable(format!("{name}:{port}: getaddrinfo error '{why}'"))]
+                }))
+            }
         }
     }
 }
 
-async fn look_up(name: &str, port: u16) -> Result<Vec<Place>, String> {
+async fn look_up(name: &str, port: u16, names: Names) -> Result<Vec<Place>, String> {
     const UNKNOWN: &str = "Name or service not known";
+    if names == Names::Refused {
+        return Err("it is a name, and names are not looked up (--disable-dns): give an address".to_owned());
+    }
     // RFC 6761, section 6.4: such a name has no address, and nobody needs to be asked.
     let last_label = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     if last_label.eq_ignore_ascii_case("invalid") {

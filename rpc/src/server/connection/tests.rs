@@ -1,6 +1,7 @@
 use oddwire_node::{Identity, Network, Node, Secret};
 
 use super::*;
+use crate::config::Names;
 use crate::datastore::Datastore;
 use crate::log::LogBook;
 use crate::service::Audience;
@@ -18,6 +19,7 @@ async fn connection() -> Connection {
         datastore: Datastore::open("/nowhere/datastore".as_ref()).unwrap(),
         audience: Audience::Users,
         stop: StopSignal::new(),
+        names: Names::LookedUp,
         log_book: LogBook::default(),
         options: Arc::default(),
     };

@@ -65,10 +65,18 @@ fn what_is_wrong() {
 #[tokio::test]
 async fn reserved_names_are_not_looked_up() {
     let unknown = Err("Name or service not known".to_owned());
-    assert_eq!(parsed("no.such.host.invalid").unwrap().find().await, unknown);
-    assert_eq!(parsed("a.INVALID.").unwrap().find().await, unknown);
+    assert_eq!(parsed("no.such.host.invalid").unwrap().find(Names::LookedUp).await, unknown);
+    assert_eq!(parsed("a.INVALID.").unwrap().find(Names::LookedUp).await, unknown);
     assert_eq!(
-        parsed("dns:x.invalid").unwrap().find().await,
+        parsed("dns:x.invalid").unwrap().find(Names::LookedUp).await,
         Ok(vec![Place::Unreachable("x.invalid:9735: getaddrinfo error 'Name or service not known'".into())])
     );
+}
+
+#[tokio::test]
+async fn names_are_not_looked_up_when_the_user_does_not_want_it() {
+    let refused = parsed("node.example").unwrap().find(Names::Refused).await;
+    assert!(refused.unwrap_err().contains("--disable-dns"));
+    let known = parsed("localhost:7").unwrap().find(Names::Refused).await;
+    assert_eq!(known, Ok(vec![Place::Address("127.0.0.1:7".parse().unwrap())]));
 }
