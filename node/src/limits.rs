@@ -36,6 +36,16 @@ pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_REST`].
 pub(crate) const ACCEPT_REST_MAX: Duration = Duration::from_secs(2);
 
+/// Most bytes of free memory for messages that all threads of the process keep in common, so that sending allocates
+/// nothing: what the send queue of one peer holds by default. What is beyond it is freed.
+#[cfg_attr(oddwire_loom, expect(dead_code, reason = "loom checks the queue without what a thread keeps"))]
+pub(crate) const POOL_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most bytes of the same that one thread keeps to itself, thirty messages of each size up to 4 KiB if it has sent all of
+/// these; mostly a few KiB. What is beyond it goes to what is kept in common.
+#[cfg_attr(oddwire_loom, expect(dead_code, reason = "loom checks the queue without what a thread keeps"))]
+pub(crate) const POOL_BYTES_PER_THREAD: usize = 768 * 1024;
+
 /// What one node may use and how long it waits. All limits hold from the start of the node; none can be changed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -16,8 +16,9 @@
 //!
 //! # What lives where
 //!
-//! `stack`: the frames and the stack they are committed to. `alarm`: waking the consumer. These two hold all of the
-//! unsafe code. `sync`: what loom replaces. `credit`: counting against the limits. `consumer`: the taking side.
+//! `frame`: a message in its room. `pool`: where the memory for it comes from. `stack`: where frames are committed; `list`:
+//! what was taken from it. `alarm`: waking the consumer. These hold all of the unsafe code. `sync`: what loom replaces.
+//! `credit`: counting against the limits. `consumer`: the taking side.
 //! Encryption, sockets and the decision which message may be sent do not live here; nor do the protocol's own messages
 //! (ping, pong, warning), which never queue behind custom ones.
 //!
@@ -52,18 +53,22 @@
 //! "Lock-free" is the claim that however many threads stop at whatever instruction, the others complete their operations.
 //! A thread that stops keeps only what it holds: between reserve and commit its room; inside a commit before the exchange
 //! its room and its own message; after the exchange nothing (its call of the consumer may be late, but everyone who
-//! commits later calls too). The claim covers this code. A frame comes from the global allocator, which may lock
-//! inside; it is obtained in `reserve` and given back in `advance`, never in between.
+//! commits later calls too). The claim covers this code, and the pool that the memory of frames comes from. Where that
+//! has nothing, or keeps nothing more, the global allocator comes in, which may lock inside: in `reserve` and `advance`,
+//! never in between.
 //!
 //! # Memory
 //!
-//! An unused queue is one allocation under 256 bytes. In use, frames have together at most `limits.bytes` bytes and
-//! 16 bytes besides each, and the consumer keeps at most 16 bytes for each frame it has taken; when all is written it
-//! keeps at most 256 bytes of that. So an idle peer's queue stays under 1 KiB.
+//! An unused queue is one allocation under 256 bytes, and so is one in which everything is written. In use, a message's frame
+//! takes 24 bytes more than its bytes, rounded up to a size of the pool, at most a quarter more. Once the pool is warm,
+//! a message allocates nothing.
 
 mod alarm;
 mod consumer;
 mod credit;
+mod frame;
+mod list;
+mod pool;
 mod stack;
 mod sync;
 
@@ -84,7 +89,8 @@ use wire_core::message::kind::MessageType;
 use self::alarm::Alarm;
 pub use self::consumer::{Batch, Consumer, Run, Written};
 use self::credit::{Credit, Room};
-use self::stack::{Frame, Stack};
+use self::frame::Frame;
+use self::stack::Stack;
 use self::sync::Arc;
 
 /// The shortest message in bytes: its type. BOLT 1, "Lightning Message Format".

@@ -3,19 +3,15 @@
 //! The consumer keeps what it has taken until it is written, so a [`Batch`] or [`Run`] may be dropped at any time (in a
 //! cancelled `select!`, say): nothing is lost, and the next one begins where this one ended.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::task::{Context, Poll};
 
-use super::stack::Frame;
+use super::frame::Frame;
+use super::list::List;
 use super::sync::Arc;
 use super::{SendQueue, Stage, Unsent};
-
-/// Slots for frames that an idle consumer keeps, in frames: 256 bytes, so that a peer which is sent a few messages
-/// at a time needs no allocation for them. More is given back as soon as everything is written.
-const KEPT_SLOTS: usize = 32;
 
 /// The one who takes messages out of a queue.
 ///
@@ -23,14 +19,14 @@ const KEPT_SLOTS: usize = 32;
 pub struct Consumer {
     queue: Arc<SendQueue>,
     /// Taken and not completely written, oldest first. The sealed ones come before all others.
-    in_hand: VecDeque<Frame>,
+    in_hand: List,
     /// Bytes of the first frame that are written already; less than its length.
     written: usize,
 }
 
 impl Consumer {
     pub(super) fn new(queue: Arc<SendQueue>) -> Self {
-        Self { queue, in_hand: VecDeque::new(), written: 0 }
+        Self { queue, in_hand: List::default(), written: 0 }
     }
 
     /// Waits until something is committed that was not yet taken, or the queue is closed.
@@ -63,10 +59,7 @@ impl Consumer {
     pub fn take(&mut self) -> Batch<'_> {
         // Awake: until the next wait nobody needs to call.
         self.queue.alarm.disarm();
-        let taken = self.queue.stack.take();
-        let oldest = self.in_hand.len();
-        self.in_hand.extend(taken);
-        reverse_from(&mut self.in_hand, oldest);
+        self.in_hand.append(List::of(self.queue.stack.take()));
         Batch { consumer: self }
     }
 
@@ -78,15 +71,13 @@ impl Consumer {
     pub fn close(&mut self) -> Vec<Unsent> {
         let rest = self.queue.stack.close();
         self.queue.alarm.forget();
-        let oldest = self.in_hand.len();
-        self.in_hand.extend(rest);
-        reverse_from(&mut self.in_hand, oldest);
+        self.in_hand.append(List::of(rest));
 
         let bytes = self.in_hand.iter().map(Frame::len).sum();
         self.queue.credit.release(self.in_hand.len(), bytes);
         let mut written = std::mem::take(&mut self.written);
-        std::mem::take(&mut self.in_hand)
-            .into_iter()
+        let mut unsent = std::mem::take(&mut self.in_hand);
+        std::iter::from_fn(|| unsent.pop_front())
             .map(|frame| {
                 // Only the first one can be partly written.
                 let partly = std::mem::take(&mut written) > 0;
@@ -103,11 +94,6 @@ impl Consumer {
     /// Whether the queue was closed by [`Self::close`].
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
-    }
-
-    #[cfg(all(test, not(oddwire_loom)))]
-    pub(super) fn slots(&self) -> usize {
-        self.in_hand.capacity()
     }
 }
 
@@ -157,7 +143,7 @@ impl Batch<'_> {
     pub fn next_run(&mut self, max_bytes: usize, max_frames: usize) -> Option<Run<'_>> {
         let mut bytes: usize = 0;
         let mut frames: usize = 0;
-        for frame in &self.consumer.in_hand {
+        for frame in self.consumer.in_hand.iter() {
             let unwritten = if frames == 0 { frame.len() - self.consumer.written } else { frame.len() };
             bytes = bytes.saturating_add(unwritten);
             let fits = bytes <= max_bytes && frames < max_frames;
@@ -195,12 +181,11 @@ impl Run<'_> {
     /// # Errors
     /// The first error of `seal`, which must have left that frame as it was. It and those behind it stay unsealed.
     pub fn seal_each<E>(&mut self, mut seal: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
-        self.consumer
-            .in_hand
-            .iter_mut()
-            .take(self.frames)
-            .filter(|frame| !frame.is_sealed())
-            .try_for_each(|frame| frame.seal(&mut seal))
+        let Consumer { in_hand, .. } = &mut *self.consumer;
+        in_hand.try_for_first(
+            self.frames,
+            |frame| if frame.is_sealed() { Ok(()) } else { frame.seal(&mut seal) },
+        )
     }
 
     /// Puts what is sealed and not yet written into `slices`, for one vectored write. Answers how many it has filled.
@@ -220,7 +205,7 @@ impl Run<'_> {
         let mut left = of_first.saturating_add(written);
         let mut done = Written::default();
         while self.frames > 0
-            && let Some(first) = in_hand.front()
+            && let Some(first) = in_hand.first()
             && first.is_sealed()
             && first.len() <= left
         {
@@ -230,13 +215,10 @@ impl Run<'_> {
             self.frames -= 1;
             in_hand.pop_front();
         }
-        let first_is_sealed = in_hand.front().is_some_and(Frame::is_sealed);
+        let first_is_sealed = in_hand.first().is_some_and(Frame::is_sealed);
         *of_first = if first_is_sealed && self.frames > 0 { left } else { 0 };
         // After the frames are freed, and once for all of them.
         queue.credit.release(done.messages, done.bytes);
-        if in_hand.is_empty() {
-            in_hand.shrink_to(KEPT_SLOTS);
-        }
         done
     }
 
@@ -259,14 +241,4 @@ pub struct Written {
     pub messages: usize,
     /// Their bytes as frames. Frames written in several parts count when they are complete.
     pub bytes: usize,
-}
-
-/// Reverses what lies at `start` and behind it: the stack hands out the newest first.
-fn reverse_from(frames: &mut VecDeque<Frame>, start: usize) {
-    let (mut low, mut high) = (start, frames.len());
-    while low + 1 < high {
-        high -= 1;
-        frames.swap(low, high);
-        low += 1;
-    }
 }

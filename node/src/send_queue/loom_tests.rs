@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::future::block_on;
 use loom::thread;
 
+use super::pool::depot::{BUNDLE, Bundle, Depot};
 use super::*;
 
 const LOOSE: QueueLimits = QueueLimits { messages: 8, bytes: 1024 };
@@ -318,4 +319,52 @@ fn the_second_sleep_is_ended_too() {
         assert_eq!(seen, [kind(1, 0), kind(1, 1)]);
         producer.join().unwrap();
     });
+}
+
+#[test]
+fn a_bundle_of_free_blocks_has_one_owner() {
+    loom::model(|| {
+        // One slot for two bundles: one of them may be refused.
+        let depot = Arc::new(Depot::<1>::new());
+        let traders: Vec<_> = [1, 2]
+            .into_iter()
+            .map(|blocks| {
+                let depot = Arc::clone(&depot);
+                thread::spawn(move || trade(&depot, blocks))
+            })
+            .collect();
+        for trader in traders {
+            trader.join().unwrap();
+        }
+        while let Some(bundle) = depot.take() {
+            free(bundle);
+        }
+    });
+}
+
+/// Puts a bundle of `blocks` blocks, takes one, and frees what it has. Loom sees what is freed twice, or never.
+fn trade(depot: &Depot<1>, blocks: usize) {
+    let block = || pool::take(BLOCK).as_ptr();
+    let blocks: Vec<_> = std::iter::repeat_with(block).take(blocks).collect();
+    // SAFETY: the blocks were taken just now, and have the size of a bundle.
+    let bundle = unsafe { Bundle::tie(&blocks) }.unwrap();
+    if let Err(refused) = depot.put(bundle) {
+        free(refused);
+    }
+    if let Some(bundle) = depot.take() {
+        free(bundle);
+    }
+}
+
+/// Loom's cells are larger than the real ones.
+const BLOCK: usize = if size_of::<Bundle>() > 128 { size_of::<Bundle>() } else { 128 };
+
+fn free(bundle: std::ptr::NonNull<Bundle>) {
+    let mut blocks = [std::ptr::null_mut(); BUNDLE];
+    // SAFETY: put by `trade`, and taken by nobody else.
+    let len = unsafe { Bundle::untie(bundle, &mut blocks) };
+    for block in blocks.into_iter().take(len) {
+        // SAFETY: taken for this length by `trade`.
+        unsafe { pool::give(std::ptr::NonNull::new(block).unwrap(), BLOCK) };
+    }
 }

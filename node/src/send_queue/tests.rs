@@ -161,17 +161,8 @@ fn a_frame_that_could_not_be_sealed_keeps_its_payload() {
 
 #[test]
 fn an_idle_queue_is_small() {
-    let (queue, mut consumer) = send_queue(LOOSE);
-    assert_eq!(consumer.slots(), 0);
+    // All there is: what is queued is linked through the frames themselves.
     assert!(size_of::<SendQueue>() + size_of::<Consumer>() < 256);
-    for _ in 0..100 {
-        queue.push(KIND, &[]).unwrap();
-    }
-    let mut batch = consumer.take();
-    let mut run = batch.next_run(usize::MAX, usize::MAX).unwrap();
-    run.seal_each(scramble).unwrap();
-    run.advance(usize::MAX);
-    assert!(consumer.slots() * size_of::<Frame>() + size_of::<SendQueue>() + size_of::<Consumer>() < 1024);
 }
 
 /// Counts its calls.

@@ -9,7 +9,12 @@ const PRODUCTION_LINES: usize = 600;
 const ALL_LINES: usize = 700;
 
 /// The only places for unsafe code. A new one is a decision, made here and in ARCHITECTURE.md.
-const UNSAFE_STANDS_IN: [&str; 2] = ["node/src/send_queue.rs", "node/src/send_queue/"];
+const UNSAFE_STANDS_IN: [&str; 3] = [
+    "node/src/send_queue.rs",
+    "node/src/send_queue/",
+    // An allocator that counts: the only way to see that a warm queue does not allocate.
+    "node/tests/allocation.rs",
+];
 
 /// Roots of crates and programs that rule unsafe code out altogether.
 const FORBIDS_UNSAFE: [&str; 7] = [
