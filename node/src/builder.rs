@@ -112,7 +112,7 @@ impl NodeBuilder {
             clock: Clock::start(),
             connections: Connections::new(limits.pending()),
             attempts: Attempts::new(limits.pending_outbound),
-            hub: Hub::new(limits.backlog()),
+            hub: Hub::new(limits.backlog(), limits.history()),
             even_types: AllowedEvenTypes::none(),
             gatekeeper: self.gatekeeper,
             stop: watch::Sender::new(false),

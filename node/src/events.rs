@@ -3,11 +3,16 @@
 //! Every subscription has its own backlog, bounded in events and in bytes. What does not fit is counted and told as a
 //! gap in its place ([`Delivery::Gap`]). Publishing never waits, so no subscriber slows a peer down.
 //!
-//! A message's payload is copied once, when the first subscription wants it; further ones share the copy. Without
-//! subscriptions nothing is copied and nothing is locked.
+//! Messages have running numbers of the node's, and the last of them are kept, bounded in number and in bytes: a subscriber
+//! that was away goes on where it stopped ([`Node::resume`](crate::Node::resume)), and what is not kept any more is told as a
+//! gap as well.
+//!
+//! A message's payload is copied once; all subscriptions and the history share the copy. Until the first subscription to
+//! messages nothing is copied, numbered or locked; from then on every message is, also while nobody is subscribed.
 
 mod backlog;
 mod filter;
+mod history;
 mod hub;
 #[cfg(test)]
 mod tests;
@@ -20,8 +25,10 @@ use bytes::Bytes;
 
 pub(crate) use self::backlog::BacklogLimits;
 pub use self::filter::EventFilter;
+pub(crate) use self::history::HistoryLimits;
+pub use self::history::{Epoch, ResumeError};
 pub use self::hub::Subscription;
-pub(crate) use self::hub::{Feed, Hub, IncomingMessage};
+pub(crate) use self::hub::{Hub, IncomingMessage};
 
 use crate::{CloseReason, ConnectError, Direction, MessageType, NodeId, PeerInfo};
 
@@ -52,8 +59,8 @@ pub enum Event {
     },
     /// A peer sent a message that the protocol itself has no use for.
     CustomMessage {
-        /// Running number of the messages that passed this subscription's filter, from 1. Those in a gap count, so
-        /// the number after a gap shows how many are missing.
+        /// The message's running number at this node, from 1, the same for all subscriptions. Those between the numbers that
+        /// a subscription sees did not pass its filter, or are in a gap.
         number: u64,
         /// Who sent it.
         peer: NodeId,
@@ -119,9 +126,11 @@ pub struct UnsentMessage {
 pub enum Delivery {
     /// An event.
     Event(Event),
-    /// Here this many events are missing: the subscriber was too slow and its backlog was full.
+    /// Here events are missing: the subscriber was too slow and its backlog was full, or, at the beginning of a subscription
+    /// that was [resumed](crate::Node::resume), they are not kept any more.
     Gap {
-        /// How many.
+        /// How many. At the beginning of a resumed subscription, how many at most: whether what is not kept would have
+        /// passed the filter cannot be told.
         missed: u64,
     },
 }

@@ -30,7 +30,7 @@ pub use admission::{Consideration, Gatekeeper, Verdict};
 pub use builder::{NodeBuilder, StartError};
 pub use error::{ConnectError, ConnectStage, DisconnectError, PingError, SendError, SystemError};
 pub use even_types::EvenTypesGuard;
-pub use events::{Delivery, Event, EventFilter, Subscription, UnsentMessage};
+pub use events::{Delivery, Epoch, Event, EventFilter, ResumeError, Subscription, UnsentMessage};
 pub use identity::{Identity, IdentityError};
 pub use limits::Limits;
 pub use network::{Network, UnknownNetwork};

@@ -7,7 +7,7 @@ use core::time::Duration;
 use wire_core::connection::Deadlines;
 
 use crate::connections::PendingLimits;
-use crate::events::BacklogLimits;
+use crate::events::{BacklogLimits, HistoryLimits};
 use crate::send_queue::QueueLimits;
 
 /// How long a closed connection is kept half open so that the peer can read our last bytes. A peer that is well closes its
@@ -92,6 +92,12 @@ pub struct Limits {
     pub backlog_events: usize,
     /// Bytes of message payloads and texts that wait in one subscription. At the limit: as for `backlog_events`.
     pub backlog_bytes: usize,
+    /// Messages that are kept for subscribers that come back, from the first subscription to messages on. At the limit the
+    /// oldest goes; whoever still wanted it is told so as a gap. 0: none are kept.
+    pub history_messages: usize,
+    /// Bytes of the messages that are kept, about 120 more than the payload for each. At the limit as for
+    /// `history_messages`.
+    pub history_bytes: usize,
     /// Frames that one peer may have handled before the other peers of its thread get their turn.
     pub frames_per_turn: usize,
     /// Queued messages that are encrypted for one vectored write; values over 64 count as that. When a connection breaks,
@@ -124,6 +130,8 @@ impl Default for Limits {
             send_queue_bytes: 4 * 1024 * 1024,
             backlog_events: 16_384,
             backlog_bytes: 16 * 1024 * 1024,
+            history_messages: 4_096,
+            history_bytes: 2 * 1024 * 1024,
             frames_per_turn: 256,
             frames_per_write: 64,
         }
@@ -137,6 +145,10 @@ impl Limits {
 
     pub(crate) fn backlog(&self) -> BacklogLimits {
         BacklogLimits { events: self.backlog_events, bytes: self.backlog_bytes }
+    }
+
+    pub(crate) fn history(&self) -> HistoryLimits {
+        HistoryLimits { messages: self.history_messages, bytes: self.history_bytes }
     }
 
     pub(crate) fn pending(&self) -> PendingLimits {

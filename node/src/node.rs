@@ -18,8 +18,9 @@ use crate::identity::SecretBase;
 use crate::peer::dial::{self, Attempts};
 use crate::registry::Registry;
 use crate::{
-    ConnectError, DisconnectError, EvenTypesGuard, EventFilter, FeatureSet, Limits, MessageType, Network,
-    NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, Secret, SendError, Subscription,
+    ConnectError, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits, MessageType,
+    Network, NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, ResumeError, Secret, SendError,
+    Subscription,
 };
 
 /// A running node. Cheap to clone; when the last handle is dropped the node stops, as by [`Node::shutdown`] but without
@@ -174,6 +175,28 @@ impl Node {
     /// Opens a stream of what happens from now on.
     pub fn subscribe(&self, filter: EventFilter) -> Subscription {
         self.shared().hub.subscribe(filter)
+    }
+
+    /// Opens a stream as [`Node::subscribe`] does, beginning with the messages from number `from` on that are kept
+    /// ([`Limits::history_messages`]). A subscriber that saw message 7 last and was away goes on with 8; what is not kept any
+    /// more is told as a gap before the others. From the epoch, if it is given, is seen whether the numbers are still the same.
+    ///
+    /// Messages have numbers from the first subscription to messages on: what came before is neither kept nor counted.
+    ///
+    /// # Errors
+    /// [`ResumeError`]: the node was started anew since, or the number is above that of the next message.
+    pub fn resume(
+        &self,
+        filter: EventFilter,
+        epoch: Option<Epoch>,
+        from: u64,
+    ) -> Result<Subscription, ResumeError> {
+        self.shared().hub.resume(filter, epoch, from)
+    }
+
+    /// What the running numbers of this node's messages belong to: another start of the node has another one.
+    pub fn epoch(&self) -> Epoch {
+        self.shared().hub.epoch()
     }
 
     /// A secret of this node for a purpose of the caller's, named by `info`: the same node and the same `info` always give

@@ -13,8 +13,6 @@ pub(super) struct Backlog {
     bytes: usize,
     /// Events that did not fit since the last one that did.
     missed: u64,
-    /// Messages that were offered so far, whether they fitted or not.
-    messages: u64,
 }
 
 /// See the fields of [`crate::Limits`].
@@ -26,13 +24,12 @@ pub(crate) struct BacklogLimits {
 
 impl Backlog {
     pub(super) fn new(limits: BacklogLimits) -> Backlog {
-        Backlog { limits, waiting: VecDeque::new(), bytes: 0, missed: 0, messages: 0 }
+        Backlog { limits, waiting: VecDeque::new(), bytes: 0, missed: 0 }
     }
 
-    /// The running number for the message that is offered next.
-    pub(super) fn number_message(&mut self) -> u64 {
-        self.messages += 1;
-        self.messages
+    /// Counts events as missed that were never offered.
+    pub(super) fn miss(&mut self, missed: u64) {
+        self.missed = self.missed.saturating_add(missed);
     }
 
     /// Whether an event of this weight fits now; if not, it is counted as missed and need not be made.

@@ -50,6 +50,11 @@ impl EventFilter {
         self
     }
 
+    /// Whether it may want any message at all.
+    pub(super) fn wants_messages(&self) -> bool {
+        self.scope != Scope::Connections
+    }
+
     pub(super) fn wants_message(&self, peer: &NodeId, kind: MessageType) -> bool {
         self.scope != Scope::Connections && self.concerns(peer) && has(self.types.as_deref(), &kind)
     }

@@ -1,7 +1,12 @@
 //! From the peers' tasks to the subscriptions.
+//!
+//! One lock orders everything that is published: the numbers of messages, what each subscription gets, and who is subscribed.
+//! Under it a message is a number, a place in the history and a place in the backlogs of those who want it; its payload is
+//! copied before. Until somebody subscribes to messages for the first time, there is neither the lock nor the copy, only the
+//! look at a flag.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -9,98 +14,38 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::backlog::{Backlog, BacklogLimits};
+use super::history::{Epoch, History, HistoryLimits, Numbered, ResumeError};
 use super::{Delivery, Event, EventFilter};
 use crate::{MessageType, NodeId};
 
-type Subscribers = Arc<[Arc<Subscriber>]>;
-
 /// All subscriptions of a node.
 pub(crate) struct Hub {
-    limits: BacklogLimits,
-    list: Mutex<List>,
-    /// Grows with every change of the list, so that a feed notices one with a single load.
-    version: AtomicU64,
+    backlog_limits: BacklogLimits,
+    history_limits: HistoryLimits,
+    epoch: Epoch,
+    /// Somebody has subscribed to messages since the start: they are numbered and kept from then on.
+    is_wanted: AtomicBool,
+    /// Taken before any subscriber's own lock.
+    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct List {
-    subscribers: Subscribers,
-    closed: bool,
+struct State {
+    subscribers: Vec<Arc<Subscriber>>,
+    history: History,
+    is_closed: bool,
 }
 
 struct Subscriber {
     filter: EventFilter,
-    backlog: Mutex<State>,
+    inbox: Mutex<Inbox>,
     /// Wakes the one task that awaits [`Subscription::next`].
     news: Notify,
 }
 
-struct State {
+struct Inbox {
     backlog: Backlog,
     /// Nothing more is stored: the node has stopped, or nobody listens any more.
-    closed: bool,
-}
-
-/// The last task of a node that nobody shut down has ended.
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Hub {
-    pub(crate) fn new(limits: BacklogLimits) -> Arc<Hub> {
-        Arc::new(Hub { limits, list: Mutex::default(), version: AtomicU64::new(1) })
-    }
-
-    pub(crate) fn subscribe(self: &Arc<Self>, filter: EventFilter) -> Subscription {
-        let mut list = lock(&self.list);
-        let state = State { backlog: Backlog::new(self.limits), closed: list.closed };
-        let subscriber = Arc::new(Subscriber { filter, backlog: Mutex::new(state), news: Notify::new() });
-        self.replace(&mut list, |old| old.iter().cloned().chain([Arc::clone(&subscriber)]).collect());
-        Subscription { subscriber, hub: Arc::downgrade(self) }
-    }
-
-    pub(crate) fn publish(&self, event: &Event) {
-        let subscribers = Arc::clone(&lock(&self.list).subscribers);
-        for subscriber in subscribers.iter().filter(|subscriber| subscriber.filter.wants_event(event)) {
-            let weight = event.weight();
-            let mut state = lock(&subscriber.backlog);
-            if !state.closed && state.backlog.admits(weight) {
-                state.backlog.store(event.clone(), weight);
-            }
-            drop(state);
-            subscriber.news.notify_one();
-        }
-    }
-
-    /// Every subscription ends when its backlog is handed out.
-    pub(crate) fn close(&self) {
-        let mut list = lock(&self.list);
-        list.closed = true;
-        for subscriber in list.subscribers.iter() {
-            lock(&subscriber.backlog).closed = true;
-            subscriber.news.notify_one();
-        }
-    }
-
-    fn replace(&self, list: &mut List, change: impl FnOnce(&Subscribers) -> Subscribers) {
-        list.subscribers = change(&list.subscribers);
-        // Release, and Acquire in the feed: who sees the number finds at least this list.
-        self.version.fetch_add(1, Ordering::Release);
-    }
-
-    fn unsubscribe(&self, gone: &Arc<Subscriber>) {
-        let mut list = lock(&self.list);
-        self.replace(&mut list, |old| old.iter().filter(|one| !Arc::ptr_eq(one, gone)).cloned().collect());
-    }
-}
-
-/// One peer task's way to the subscriptions: remembers the list, and looks whether it changed by one atomic load.
-pub(crate) struct Feed {
-    hub: Arc<Hub>,
-    version: u64,
-    subscribers: Subscribers,
+    is_closed: bool,
 }
 
 /// A custom message as it lies in the receive buffer.
@@ -111,47 +56,145 @@ pub(crate) struct IncomingMessage<'a> {
     pub(crate) received: SystemTime,
 }
 
-impl Feed {
-    pub(crate) fn new(hub: &Arc<Hub>) -> Feed {
-        Feed { hub: Arc::clone(hub), version: 0, subscribers: Subscribers::default() }
+/// The last task of a node that nobody shut down has ended.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(backlog_limits: BacklogLimits, history_limits: HistoryLimits) -> Arc<Hub> {
+        let state =
+            State { subscribers: Vec::new(), history: History::new(history_limits), is_closed: false };
+        Arc::new(Hub {
+            backlog_limits,
+            history_limits,
+            epoch: Epoch::of_now(),
+            is_wanted: AtomicBool::new(false),
+            state: Mutex::new(state),
+        })
     }
 
-    /// Gives a message to all who want it; the first of them causes the copy of its payload.
-    pub(crate) fn deliver(&mut self, message: &IncomingMessage<'_>) {
-        self.refresh();
-        let mut copy: Option<Bytes> = None;
-        for subscriber in self.subscribers.iter() {
-            if !subscriber.filter.wants_message(message.peer, message.kind) {
-                continue;
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// From now on.
+    pub(crate) fn subscribe(self: &Arc<Self>, filter: EventFilter) -> Subscription {
+        let mut state = lock(&self.state);
+        let from = state.history.next_number();
+        self.enter(&mut state, filter, from)
+    }
+
+    /// From the message of this number on, which may have been published already.
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        filter: EventFilter,
+        epoch: Option<Epoch>,
+        from: u64,
+    ) -> Result<Subscription, ResumeError> {
+        if let Some(wanted) = epoch.filter(|wanted| *wanted != self.epoch) {
+            return Err(ResumeError::EpochOver { wanted, current: self.epoch });
+        }
+        let mut state = lock(&self.state);
+        let next = state.history.next_number();
+        if from > next {
+            return Err(ResumeError::NotYet { wanted: from, next });
+        }
+        Ok(self.enter(&mut state, filter, from))
+    }
+
+    /// No message can come between what the history has and what is published next: the lock is held.
+    fn enter(self: &Arc<Self>, state: &mut State, filter: EventFilter, from: u64) -> Subscription {
+        let mut backlog = Backlog::new(self.backlog_limits);
+        let (missing, kept) = state.history.from(from);
+        backlog.miss(missing);
+        for message in kept.filter(|message| filter.wants_message(&message.peer, message.kind)) {
+            let weight = message.payload.len();
+            if backlog.admits(weight) {
+                backlog.store(message.clone().into_event(), weight);
             }
-            let mut state = lock(&subscriber.backlog);
-            if state.closed {
-                continue;
+        }
+        if filter.wants_messages() {
+            // Release, with Acquire in `deliver`; it is the lock that makes the order, so that a message that is being
+            // published meanwhile counts as one that came before.
+            self.is_wanted.store(true, Ordering::Release);
+        }
+        let inbox = Mutex::new(Inbox { backlog, is_closed: state.is_closed });
+        let subscriber = Arc::new(Subscriber { filter, inbox, news: Notify::new() });
+        state.subscribers.push(Arc::clone(&subscriber));
+        let next_number = state.history.next_number();
+        Subscription { subscriber, next_number, epoch: self.epoch, hub: Arc::downgrade(self) }
+    }
+
+    pub(crate) fn publish(&self, event: &Event) {
+        let state = lock(&self.state);
+        for subscriber in state.subscribers.iter().filter(|subscriber| subscriber.filter.wants_event(event)) {
+            subscriber.offer(event.weight(), || event.clone());
+        }
+    }
+
+    /// Gives a message its number, keeps it, and gives it to all who want it.
+    pub(crate) fn deliver(&self, message: &IncomingMessage<'_>) {
+        if !self.is_wanted.load(Ordering::Acquire) {
+            return;
+        }
+        let IncomingMessage { peer, kind, payload, received } = *message;
+        let is_kept = self.history_limits.keep_any();
+        // Before the lock, if it is certain to be needed.
+        let mut copy = is_kept.then(|| Bytes::copy_from_slice(payload));
+        let mut state = lock(&self.state);
+        let number = state.history.take_number();
+        let mut numbered = || {
+            let payload = copy.get_or_insert_with(|| Bytes::copy_from_slice(payload)).clone();
+            Numbered { number, peer: *peer, kind, payload, received }
+        };
+        for subscriber in &state.subscribers {
+            if subscriber.filter.wants_message(peer, kind) {
+                subscriber.offer(payload.len(), || numbered().into_event());
             }
-            let number = state.backlog.number_message();
-            if state.backlog.admits(message.payload.len()) {
-                let payload = copy.get_or_insert_with(|| Bytes::copy_from_slice(message.payload)).clone();
-                let IncomingMessage { peer, kind, received, .. } = *message;
-                let event = Event::CustomMessage { number, peer: *peer, kind, payload, received };
-                state.backlog.store(event, message.payload.len());
-            }
-            drop(state);
+        }
+        if is_kept {
+            state.history.keep(numbered());
+        }
+    }
+
+    /// Every subscription ends when its backlog is handed out.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.is_closed = true;
+        for subscriber in &state.subscribers {
+            lock(&subscriber.inbox).is_closed = true;
             subscriber.news.notify_one();
         }
     }
 
-    fn refresh(&mut self) {
-        let version = self.hub.version.load(Ordering::Acquire);
-        if version != self.version {
-            self.subscribers = Arc::clone(&lock(&self.hub.list).subscribers);
-            self.version = version;
+    fn unsubscribe(&self, gone: &Arc<Subscriber>) {
+        lock(&self.state).subscribers.retain(|one| !Arc::ptr_eq(one, gone));
+    }
+}
+
+impl Subscriber {
+    /// Stores an event, which is made only if there is room for it.
+    fn offer(&self, weight: usize, event: impl FnOnce() -> Event) {
+        let mut inbox = lock(&self.inbox);
+        if inbox.is_closed {
+            return;
         }
+        if inbox.backlog.admits(weight) {
+            inbox.backlog.store(event(), weight);
+        }
+        drop(inbox);
+        self.news.notify_one();
     }
 }
 
 /// A stream of events. Dropping it ends it.
 pub struct Subscription {
     subscriber: Arc<Subscriber>,
+    epoch: Epoch,
+    next_number: u64,
     hub: Weak<Hub>,
 }
 
@@ -162,9 +205,9 @@ impl Subscription {
         loop {
             // The lock ends with this block: it is not held while waiting.
             {
-                let mut state = lock(&self.subscriber.backlog);
-                let delivery = state.backlog.next();
-                if delivery.is_some() || state.closed {
+                let mut inbox = lock(&self.subscriber.inbox);
+                let delivery = inbox.backlog.next();
+                if delivery.is_some() || inbox.is_closed {
                     return delivery;
                 }
             }
@@ -174,17 +217,27 @@ impl Subscription {
 
     /// The next event or gap if there is one already.
     pub fn try_next(&mut self) -> Option<Delivery> {
-        lock(&self.subscriber.backlog).backlog.next()
+        lock(&self.subscriber.inbox).backlog.next()
+    }
+
+    /// What the numbers of messages belong to.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The number that the first message has which comes after the beginning of this subscription. Whoever saw none
+    /// [resumes](crate::Node::resume) from here.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // The feeds of silent peers notice only with their next message, so what waits must not wait for them.
-        let mut state = lock(&self.subscriber.backlog);
-        state.closed = true;
-        let waiting = state.backlog.take_all();
-        drop(state);
+        let mut inbox = lock(&self.subscriber.inbox);
+        inbox.is_closed = true;
+        let waiting = inbox.backlog.take_all();
+        drop(inbox);
         drop(waiting);
         if let Some(hub) = self.hub.upgrade() {
             hub.unsubscribe(&self.subscriber);

@@ -136,7 +136,7 @@ impl Session {
         let peer = &open.handle.peer.id;
         for message in held.into_messages() {
             let HeldMessage { kind, payload, received } = &message;
-            self.feed.deliver(&IncomingMessage { peer, kind: *kind, payload, received: *received });
+            self.shared.hub.deliver(&IncomingMessage { peer, kind: *kind, payload, received: *received });
         }
     }
 

@@ -18,7 +18,7 @@ use super::open::{Heir, Open};
 use crate::admission::Held;
 use crate::clock::Clock;
 use crate::connections::Place;
-use crate::events::{Event, Feed, IncomingMessage};
+use crate::events::{Event, IncomingMessage};
 use crate::node::Shared;
 use crate::peer::handle::Counted;
 use crate::peer::mailbox::{PingAnswer, Requests};
@@ -75,7 +75,6 @@ pub(super) struct Session {
     pub(super) has_warned: bool,
     /// The peer's custom messages, while it is being decided whether it stays.
     pub(super) held: Option<Held>,
-    pub(super) feed: Feed,
     /// Who waits for a pong.
     ping_answer: Option<PingAnswer>,
 }
@@ -87,7 +86,6 @@ impl Session {
         connection: Connection<Arc<Local>>,
         place: Place,
     ) -> Session {
-        let feed = Feed::new(&shared.hub);
         Session {
             open: None,
             shared,
@@ -102,7 +100,6 @@ impl Session {
             system_error: None,
             has_warned: false,
             held: None,
-            feed,
             ping_answer: None,
         }
     }
@@ -208,7 +205,7 @@ impl Session {
                 if !open.is_announced {
                     return;
                 }
-                self.feed.deliver(&IncomingMessage {
+                self.shared.hub.deliver(&IncomingMessage {
                     peer: &open.handle.peer.id,
                     kind,
                     payload,
