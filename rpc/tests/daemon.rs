@@ -41,10 +41,21 @@ fn two_daemons_exchange_a_message_and_stop() {
     wait_for(&follow(listen.child.stderr.take().unwrap()), "# listening");
     let sent = a.call(&["sendcustommsg", &b.id, "77770012"]);
     assert_eq!(sent["status"], "Message sent to connectd for delivery");
-    let line: serde_json::Value = serde_json::from_str(&listen.wait_for_line("payload")).unwrap();
+    let printed = listen.wait_for_line("payload");
+    let line: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!((&line["peer"], &line["payload"]), (&a.id.as_str().into(), &"77770012".into()));
     assert_eq!(line["type"], 0x7777);
     assert!(listen.wait().0.success());
+
+    // Nobody listens; the message is kept.
+    a.call(&["sendcustommsg", &b.id, "77790013"]);
+    let later = Process::spawn(oddwire_cli(&b.dir).args(["listen", "--from=1", "--count=2"]));
+    assert_eq!(later.wait_for_line("77770012"), printed);
+    later.wait_for_line("77790013");
+    assert!(later.wait().0.success());
+    let stale = oddwire_cli(&b.dir).args(["listen", "--from=1", "--epoch=1", "--count=2"]).output().unwrap();
+    assert_eq!(stale.status.code(), Some(1));
+    assert!(text(&stale.stdout).contains("is over: the node was started anew"), "{}", text(&stale.stdout));
 
     for daemon in [a, b] {
         assert!(daemon.cli(&["stop"]).status.success());

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! `payload` starts with the two bytes of the type, as in Core Lightning's `custommsg`, so that `sendcustommsg` takes it as
-//! it is. A `gap` says in its place how many messages were dropped because this reader was too slow. Every line is flushed.
+//! it is. A `gap` says in its place how many messages were dropped because this reader was too slow, or that they are not kept any more. Every line is flushed.
 //! Once messages are being collected, [`READY`] appears on standard error, so that a script knows when to provoke one.
 
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 
 use clap::ArgAction;
-use oddwire_node::NodeId;
+use oddwire_node::{Epoch, NodeId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -27,20 +27,22 @@ use crate::client::{Client, ClientError, Notification};
 const READY: &str = "# listening";
 
 /// What `help listen` prints.
-pub(super) const PAGE: &str = "listen [--type N]... [--peer ID]... [--count N]
-===============================================
+pub(super) const PAGE: &str = "listen [--type N]... [--peer ID]... [--count N] [--from N [--epoch E]]
+======================================================================
 
 Prints every custom message that peers send, as it comes, one JSON object a line:
 
   {\"peer\":ID,\"type\":N,\"payload\":HEX,\"time\":TIME,\"number\":N}
 
 The payload starts with the two bytes of the type, as sendcustommsg takes it. {\"gap\":N} says that N messages were dropped
-in this place, because the reader of these lines was too slow. \"# listening\" on standard error says that from here on no
-message is missed unsaid.
+in this place: the reader of these lines was too slow, or they are not kept any more. \"# epoch E\" on standard error names
+the run of the daemon that the numbers belong to; \"# listening\" says that from here on no message is missed unsaid.
 
   --type N    only messages of this type, 30583 or 0x7777; repeatable
   --peer ID   only messages from this peer; repeatable
   --count N   end after so many messages
+  --from N    begin with message number N, if it is kept; a listener that saw 7 last goes on with 8
+  --epoch E   with --from: refuse if the daemon was started anew since, and its numbers with it
 
 It ends with status 0 after the count, on SIGINT or SIGTERM, or when nobody reads its output any longer; with status 1 if the
 daemon refuses or goes away.
@@ -68,6 +70,14 @@ pub(super) struct ListenOptions {
     /// End after so many messages
     #[arg(help_heading = HEADING, long, value_name = "N")]
     count: Option<NonZeroU64>,
+
+    /// Begin with the message of this number
+    #[arg(help_heading = HEADING, long, value_name = "N")]
+    from: Option<u64>,
+
+    /// With --from: the epoch that the number belongs to
+    #[arg(help_heading = HEADING, long, value_name = "E", requires = "from")]
+    epoch: Option<Epoch>,
 }
 
 /// A message type as people write it: decimal, or hex behind `0x`.
@@ -82,7 +92,7 @@ fn message_type(text: &str) -> Result<u16, &'static str> {
 impl ListenOptions {
     /// Whether any of them was given.
     pub(super) fn any(&self) -> bool {
-        !self.types.is_empty() || !self.peers.is_empty() || self.count.is_some()
+        !self.types.is_empty() || !self.peers.is_empty() || self.count.is_some() || self.from.is_some()
     }
 }
 
@@ -99,7 +109,12 @@ pub(super) async fn run(mut client: Client, options: &ListenOptions) -> Result<S
 
 async fn print_messages(client: &mut Client, options: &ListenOptions) -> Result<Status, CliError> {
     match client.call("subscribecustommsg", &subscription(options)).await {
-        Ok(_) => {}
+        Ok(answer) => {
+            let Subscribed { epoch } = serde_json::from_str(answer.get()).map_err(ClientError::Malformed)?;
+            if let Some(epoch) = epoch {
+                let _ = writeln!(io::stderr(), "# epoch {epoch}");
+            }
+        }
         Err(ClientError::Refused(error)) => {
             output::error(&mut io::stdout().lock(), &error.raw, None)?;
             return Ok(Status::Refused);
@@ -128,6 +143,13 @@ async fn print_messages(client: &mut Client, options: &ListenOptions) -> Result<
     Ok(Status::Success)
 }
 
+/// What is of interest in the answer to the subscription.
+#[derive(Deserialize)]
+struct Subscribed {
+    /// Missing from the answers of daemons that keep nothing.
+    epoch: Option<String>,
+}
+
 fn subscription(options: &ListenOptions) -> serde_json::Value {
     let mut params = serde_json::Map::new();
     if !options.types.is_empty() {
@@ -135,6 +157,12 @@ fn subscription(options: &ListenOptions) -> serde_json::Value {
     }
     if !options.peers.is_empty() {
         params.insert("peers".to_owned(), options.peers.iter().map(ToString::to_string).collect());
+    }
+    if let Some(from) = options.from {
+        params.insert("from".to_owned(), from.into());
+    }
+    if let Some(epoch) = options.epoch {
+        params.insert("epoch".to_owned(), epoch.to_string().into());
     }
     params.into()
 }

@@ -1,38 +1,61 @@
 //! `subscribecustommsg`: shows the messages that peers send, as they arrive. Not a method of Core Lightning.
 
-use oddwire_node::{EventFilter, MessageType};
+use oddwire_node::{Epoch, EventFilter, MessageType, ResumeError};
 
 use super::{Call, Example, Method, Reply, each};
 use crate::error::RpcError;
 use crate::json_writer::object;
-use crate::params::{Arg, BadParam, Param, parse_node_id};
+use crate::params::{Arg, BadParam, Param, parse_node_id, u64};
 
 const PARAMS: &[Param] = &[
     Param::optional("types", "u16 array", "Only messages of these types. Default: of every type."),
     Param::optional("peers", "pubkey array", "Only messages of these peers. Default: of every peer."),
+    Param::optional(
+        "from",
+        "u64",
+        "Begin with the message of this number. Default: with the next that arrives.",
+    ),
+    Param::optional(
+        "epoch",
+        "string",
+        "What the number belongs to, as an earlier answer named it. Default: not looked at.",
+    ),
 ];
 
 pub(super) static METHOD: Method = Method {
     name: "subscribecustommsg",
     summary: "Shows the messages that peers send, as they arrive",
     params: PARAMS,
-    page: "After the answer the connection carries one notification `custommsg` for each message: `number` (running number of \
-this subscription's messages, from 1), `peer_id`, `type`, `payload` (hex, with the type, as Core Lightning's hook has it) and \
-`time` (UTC, RFC 3339). Answers to further requests stand between them. It ends when the client closes the connection, or its own \
-half of it; a new subscription starts at 1 again and is not told what came in between.
+    page: "After the answer the connection carries one notification `custommsg` for each message: `number` (the message's running \
+number at this daemon, the same for all subscriptions), `peer_id`, `type`, `payload` (hex, with the type, as Core Lightning's hook \
+has it) and `time` (UTC, RFC 3339). Answers to further requests stand between them. It ends when the client closes the connection, \
+or its own half of it.
+
+The last messages are kept (4096 of them, and 2 MiB), also while nobody is subscribed: a client that saw number 7 last and was away \
+begins again with `from` 8. The answer names the `epoch`, which another start of the daemon changes, and with it all numbers; give \
+it along with `from`, and a daemon that was started anew refuses instead of showing other messages. `next` is the number of the \
+first message that arrives after the answer. Numbers are given from the first subscription on; nothing is kept from before it.
 
 A client that reads too slowly delays nobody else. What it misses is counted: `custommsg_gap` with `missed` stands where messages \
-are missing, and their numbers are missing too.
+are missing. It also stands at the beginning when messages since `from` are not kept any more; then `missed` counts those as well \
+that the client would not have wanted.
 
 Subscribing changes nothing about which messages are accepted from peers.
 
-Error -32600: this connection has a subscription already; open another one. Error -1: there are as many subscriptions as the \
-daemon keeps.",
-    examples: &[Example {
-        about: "Messages of type 30583 (0x7777)",
-        params: r#"{"types":[30583]}"#,
-        result: r#"{"subscription":"custommsg"}"#,
-    }],
+Error -32600: this connection has a subscription already; open another one. Error -1: the epoch is over, or there are as many \
+subscriptions as the daemon keeps. Error -32602: `from` is above the number of the next message.",
+    examples: &[
+        Example {
+            about: "Messages of type 30583 (0x7777)",
+            params: r#"{"types":[30583]}"#,
+            result: r#"{"subscription":"custommsg","epoch":"1879f2a3c05e4b17","next":1}"#,
+        },
+        Example {
+            about: "All messages that are kept, and those that come",
+            params: r#"{"from":1}"#,
+            result: r#"{"subscription":"custommsg","epoch":"1879f2a3c05e4b17","next":1}"#,
+        },
+    ],
     handler: subscribecustommsg,
 };
 
@@ -47,7 +70,12 @@ fn subscribecustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
         let peers = each(value, |one| parse_node_id(one.raw()));
         peers.ok_or(BadParam { problem: "should be an array of node ids", value }.into())
     });
-    call.read(&mut [&mut types, &mut peers])?;
+    let mut from = Arg::new(&PARAMS[2], u64);
+    let mut epoch = Arg::new(&PARAMS[3], |value| {
+        let bad = BadParam { problem: "should be an epoch as an answer names it", value };
+        value.raw().parse::<Epoch>().map_err(|_| bad.into())
+    });
+    call.read(&mut [&mut types, &mut peers, &mut from, &mut epoch])?;
     if call.is_check() {
         return Ok(call.checked());
     }
@@ -58,6 +86,23 @@ fn subscribecustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
     if let Some(peers) = peers.optional() {
         filter = filter.from_peers(peers);
     }
-    let result = object(|result| result.string("subscription", "custommsg"));
-    Ok(Reply::Subscribed(result, call.service.node.subscribe(filter)))
+    let node = &call.service.node;
+    let subscription = match (from.optional(), epoch.optional()) {
+        (Some(from), epoch) => node.resume(filter, epoch, from).map_err(|error| refusal(&error))?,
+        (None, None) => node.subscribe(filter),
+        (None, Some(_)) => return Err(RpcError::invalid_params("epoch only valid with from")),
+    };
+    let result = object(|result| {
+        result.string("subscription", "custommsg");
+        result.string("epoch", subscription.epoch());
+        result.bare("next", subscription.next_number());
+    });
+    Ok(Reply::Subscribed(result, subscription))
+}
+
+fn refusal(error: &ResumeError) -> RpcError {
+    match error {
+        ResumeError::NotYet { .. } => RpcError::invalid_params(format_args!("from: {error}")),
+        _ => RpcError::failed(error),
+    }
 }

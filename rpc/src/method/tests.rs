@@ -51,7 +51,7 @@ fn usage_lines() {
             "sendcustommsg node_id msg",
             "signmessage message",
             "stop ",
-            "subscribecustommsg [types] [peers]",
+            "subscribecustommsg [types] [peers] [from] [epoch]",
             "waitblockheight blockheight [timeout]",
         ]
     );

@@ -8,10 +8,9 @@ use crate::fixture::{Daemon, connect, request};
 async fn subscribed(daemon: &Daemon, params: &str) -> crate::fixture::Client {
     let mut client = daemon.client().await;
     client.send(request(1, "subscribecustommsg", params).as_bytes()).await;
-    assert_eq!(
-        client.answer().await,
-        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"subscription\":\"custommsg\"}}\n\n"
-    );
+    let answer: Json = serde_json::from_str(&client.answer().await).unwrap();
+    assert_eq!(answer["result"]["subscription"], "custommsg");
+    assert_eq!(answer["result"]["epoch"], daemon.node.epoch().to_string());
     client
 }
 
@@ -39,9 +38,9 @@ async fn messages_come_as_notifications() {
     let second: Json = serde_json::from_str(&all.answer().await).unwrap();
     let chosen: Json = serde_json::from_str(&some.answer().await).unwrap();
     assert_eq!(second["params"]["payload"], "77770012");
-    // Each subscription counts for itself.
+    // The number is the message's, whoever is told of it.
     assert_eq!(second["params"]["number"], 2);
-    assert_eq!(chosen["params"]["number"], 1);
+    assert_eq!(chosen["params"]["number"], 2);
     assert_eq!(second["params"]["payload"], chosen["params"]["payload"]);
 
     // Requests are still answered, and a second subscription is not begun.
@@ -50,6 +49,47 @@ async fn messages_come_as_notifications() {
         assert!(client.answer().await.contains("has a subscription already"));
         client.send(request(3, "help", r#"["stop"]"#).as_bytes()).await;
         assert!(client.answer().await.contains(r#""command":"stop "#));
+    }
+}
+
+#[tokio::test]
+async fn a_client_goes_on_where_it_stopped() {
+    let mut limits = Limits::default();
+    limits.history_messages = 3;
+    let l1 = Daemon::start("lightning-1").await;
+    let l2 = Daemon::start_with("lightning-2", limits).await;
+    let mut first = subscribed(&l2, "{}").await;
+    connect(&l1, &l2).await;
+    let send = async |payload: &str| {
+        let answer = l1.call("sendcustommsg", &format!(r#"["{}","{payload}"]"#, l2.node.id())).await;
+        assert!(answer.contains("Message sent to connectd for delivery"), "{answer}");
+    };
+    let seen = async |client: &mut crate::fixture::Client| -> (Json, Json) {
+        let mut notification: Json = serde_json::from_str(&client.answer().await).unwrap();
+        (notification["params"]["number"].take(), notification["params"]["payload"].take())
+    };
+    send("80010001").await;
+    assert_eq!(seen(&mut first).await, (1.into(), "80010001".into()));
+    drop(first);
+    // Nobody listens; the next subscriber's first message shows that these are in.
+    send("80010002").await;
+    send("80030003").await;
+    let epoch = l2.node.epoch();
+    let mut again = subscribed(&l2, &format!(r#"{{"from":2,"epoch":"{epoch}"}}"#)).await;
+    for (number, payload) in [(2, "80010002"), (3, "80030003")] {
+        assert_eq!(seen(&mut again).await, (number.into(), payload.into()));
+    }
+    send("80010004").await;
+    send("80010005").await;
+    for (number, payload) in [(4, "80010004"), (5, "80010005")] {
+        assert_eq!(seen(&mut again).await, (number.into(), payload.into()));
+    }
+    // Three are kept: 3, 4 and 5.
+    let mut late = subscribed(&l2, r#"{"from":1,"types":[32769]}"#).await;
+    let gap: Json = serde_json::from_str(&late.answer().await).unwrap();
+    assert_eq!((&gap["method"], &gap["params"]["missed"]), (&"custommsg_gap".into(), &2.into()));
+    for (number, payload) in [(4, "80010004"), (5, "80010005")] {
+        assert_eq!(seen(&mut late).await, (number.into(), payload.into()));
     }
 }
 
@@ -63,6 +103,11 @@ async fn wrong_filters_are_refused() {
         ),
         (r#"{"types":["x"]}"#, "types: should be an array"),
         (r#"{"peers":["02"]}"#, "peers: should be an array of node ids"),
+        (r#"{"from":-1}"#, "from: should be an unsigned 64 bit integer"),
+        (r#"{"from":7}"#, "from: there is no message 7 yet: the next one is number 1"),
+        (r#"{"epoch":"1"}"#, "epoch only valid with from"),
+        (r#"{"from":1,"epoch":"x"}"#, "epoch: should be an epoch as an answer names it"),
+        (r#"{"from":1,"epoch":"1"}"#, "epoch 0000000000000001 is over: the node was started anew"),
         (r#"{"kinds":[]}"#, "unknown parameter: kinds"),
     ] {
         let answer = l1.call("subscribecustommsg", params).await;
