@@ -19,6 +19,7 @@
 
 pub(crate) mod aead;
 pub(crate) mod key_schedule;
+#[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
 pub(crate) mod lanes;
 pub(crate) mod piecewise;
 mod poly1305;

@@ -1,6 +1,6 @@
 //! The Lightning peer connection as bytes in, bytes out: the Noise handshake of BOLT 8, encrypted frames, the
-//! messages of BOLT 1, and the connection that ties them together. Without `std`, without an allocator,
-//! without `unsafe`.
+//! messages of BOLT 1, and the connection that ties them together. Without `std`, without an allocator, and
+//! without `unsafe` but for the vector instructions of a host.
 //!
 //! # Layers
 //!
@@ -28,7 +28,7 @@
 //!
 //! - It opens no socket, reads no clock and draws no random number: bytes, [`connection::Timestamp`]s and the
 //!   [`secret::EphemeralKey`] are arguments. The same bytes always give the same answer.
-//! - It allocates nothing, and it holds no message: state is of fixed size (one direction's cipher is 66
+//! - It allocates nothing, and it holds no message: state is of fixed size (one direction's cipher is 68
 //!   bytes, a [`connection::Connection`] less than 768, and less than 600 on a 32-bit processor).
 //! - It panics on nothing that a peer or a caller hands in. What is wrong comes back as a `Copy` error.
 //! - It prints no secret: keys have a redacted `Debug` and are neither `Copy` nor `Clone`.
@@ -36,12 +36,12 @@
 //!
 //! # Time and traces
 //!
-//! Secret keys meet only constant-time code: libsecp256k1 for the curve, ChaCha20, Poly1305 and SHA-256
-//! without tables or secret branches, `subtle` for comparisons. What does depend on time are public things:
+//! Secret keys meet only constant-time code: libsecp256k1 for the curve; ChaCha20, Poly1305 and SHA-256
+//! without tables or secret branches; `subtle` for comparisons. What does depend on time are public things:
 //! whether a tag held, whether a point was valid, how long a message is.
 //!
-//! Secrets are overwritten when they go out of scope: keys, chaining keys, ECDH results and the outputs of
-//! HKDF. A connection keeps its ciphers in one place from act three to the end, and what it held during the
+//! Secrets are overwritten when they go out of scope: keys, chaining keys, ECDH results, the outputs of HKDF, and
+//! keystream, spent or not. A connection keeps its ciphers in one place from act three to the end, and what it held during the
 //! handshake is wiped when the next act replaces it; `tests/wiping.rs` reads its memory to see that. What no
 //! Rust program can promise is that the compiler left no copy behind in a register or on the stack when it moved
 //! a value; the handshake moves its states, and such copies are not looked for. Plaintext lies in the caller's
@@ -52,6 +52,7 @@
 //! | claim | by |
 //! |---|---|
 //! | handshake and transport are BOLT 8's | every vector of its appendix A; a recording of `pyln-proto`, both directions |
+//! | ChaCha20-Poly1305 is RFC 8439's, with every width of lanes | byte for byte against the crate `chacha20poly1305`: all lengths to 2,048, samples to 65,535, over rotations |
 //! | BigSize, TLV, `init` and signed integers are BOLT 1's | every vector of its appendices A to D |
 //! | onions, errors and blinded paths are BOLT 4's | every vector of its five files |
 //! | types and feature bits are those of the BOLTs and of Core Lightning | tables drawn from their sources |
@@ -59,7 +60,7 @@
 //! | no key outlives its use in a connection | `tests/wiping.rs` |
 //! | nothing panics | lints against `unwrap`, `expect` and `panic!`; random input in the tests and in the fuzz targets |
 //!
-//! Taken on trust: that the compiler keeps the constant-time code of the libraries constant in time, that the
+//! Taken on trust: that the compiler keeps constant-time code constant in time, that the
 //! caller's random numbers are random, and that [`cipher::CipherState::new`] is given no key twice.
 //!
 //! # Limits
@@ -70,12 +71,13 @@
 //! | frame on the wire | 65,569 bytes | [`limits::MAX_FRAME_LEN`] | a receive buffer of this size is always enough |
 //! | messages under one key | 500 | [`limits::MESSAGES_PER_KEY`] | the key is replaced |
 //! | bytes of a handshake | 50 + 50 + 66 | [`limits::ACT_ONE_LEN`] and following | shorter: wait for more; nothing else is looked at before |
+//! | keystream ahead | what the driver's [`frame::Ahead`] has room for | its size | the rest is made when it is needed |
 //! | frames opened per call | 1 | [`frame::Deframer::next`] | call again |
 //! | hops of an onion message that is composed | 32 | [`onion::message::MAX_HOPS`] | [`onion::message::ComposeError::TooManyHops`] |
 //! | layers of a returned error that are opened | 27, or all | [`limits::ERROR_LAYERS`] | the failing hop is found by then |
 //! | failed tags | 1 | [`frame::Opener`] | [`frame::OpenError::Dead`] from then on |
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;

@@ -11,7 +11,7 @@ use core::fmt;
 
 use subtle::ConstantTimeEq as _;
 
-use super::lanes::{BLOCK_LEN, Blocks, Lanes, Place, xor_bytes};
+use super::lanes::{BLOCK_LEN, Blocks, Lanes, MOST_LANES, Place, xor_bytes};
 use super::poly1305::Poly1305;
 use crate::{
     limits::{KEY_LEN, TAG_LEN},
@@ -23,10 +23,7 @@ pub(crate) const FIRST_STREAM_BLOCK: u32 = 1;
 
 /// The blocks that are made on the spot for a text: the key for its tag and the first of its stream. As many as the widest
 /// kernel makes at once; where there are no lanes more would only take up stack.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-const ON_THE_SPOT: usize = 16;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ON_THE_SPOT: usize = 2;
+const ON_THE_SPOT: usize = if MOST_LANES > 2 { MOST_LANES } else { 2 };
 
 /// The tag does not belong to this text under this key and nonce: it was altered, moved, or sealed by another
 /// key.
@@ -80,7 +77,7 @@ pub(crate) fn open(
 /// As [`seal`], with the pad that belongs to this key and nonce.
 pub(crate) fn seal_with(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
     apply(under, pad, text);
-    tag_of(pad, associated, text)
+    tag_of(under, pad, associated, text)
 }
 
 /// As [`open`], with the pad that belongs to this key and nonce.
@@ -94,7 +91,7 @@ pub(crate) fn open_with(
     text: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), WrongTag> {
-    if !bool::from(tag_of(pad, associated, text).ct_eq(tag)) {
+    if !bool::from(tag_of(under, pad, associated, text).ct_eq(tag)) {
         return Err(WrongTag);
     }
     apply(under, pad, text);
@@ -130,10 +127,10 @@ fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
     under.lanes.xor(under.key.expose(), place, rest);
 }
 
-fn tag_of(pad: Pad<'_>, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
+fn tag_of(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
     let mut tag = Poly1305::new(pad.tag_key);
     tag.absorb(associated);
-    tag.absorb(text);
+    tag.absorb_with(under.lanes, text);
     tag.finish(associated.len(), text.len())
 }
 

@@ -2,26 +2,27 @@
 //!
 //! A text is a number with one limb per 16 bytes, and the tag is that polynomial at a secret point, modulo 2^130 - 5.
 //! The arithmetic is `wide` (64-bit words) or `narrow` (32-bit words, for firmware), which do the same and are held against
-//! each other in the tests.
+//! each other in the tests. Long texts go through the vector arithmetic of [`lanes`](super::lanes) first.
 //!
 //! Constant time: but for the length of the text. Wiping: point, sum and mask when dropped.
 
-#[cfg(any(test, not(target_pointer_width = "64")))]
+#[cfg(any(test, not(any(target_pointer_width = "64", target_arch = "x86_64"))))]
 mod narrow;
-#[cfg(any(test, target_pointer_width = "64"))]
+#[cfg(any(test, target_pointer_width = "64", target_arch = "x86_64"))]
 mod wide;
 
-#[cfg(not(target_pointer_width = "64"))]
-use narrow::Sum;
-#[cfg(target_pointer_width = "64")]
-use wide::Sum;
+#[cfg(not(any(target_pointer_width = "64", target_arch = "x86_64")))]
+pub(super) use narrow::Sum;
+#[cfg(any(target_pointer_width = "64", target_arch = "x86_64"))]
+pub(super) use wide::Sum;
 
 use zeroize::Zeroize as _;
 
+use super::lanes::Lanes;
 use crate::limits::{KEY_LEN, TAG_LEN};
 
 /// What is taken in at a time, in bytes.
-const LIMB_LEN: usize = 16;
+pub(super) const LIMB_LEN: usize = 16;
 
 /// A tag that is being computed.
 pub(crate) struct Poly1305 {
@@ -58,12 +59,19 @@ impl Poly1305 {
         }
     }
 
+    /// As [`Self::absorb`], with lanes for as much of a long part as fills them.
+    pub(crate) fn absorb_with(&mut self, lanes: Lanes, part: &[u8]) {
+        let (limbs, _) = part.as_chunks();
+        let done = lanes.absorb(&mut self.sum, limbs) * LIMB_LEN;
+        self.absorb(&part[done..]);
+    }
+
     /// Takes in the two lengths, in bytes, that end the input, and gives the tag. RFC 8439, 2.8.
     pub(crate) fn finish(mut self, associated_len: usize, text_len: usize) -> [u8; TAG_LEN] {
         // Our lengths end at 65,535: a `usize` always fits.
         let lengths = (text_len as u128) << 64 | associated_len as u128;
         self.sum.absorb(&lengths.to_le_bytes());
-        self.sum.value().wrapping_add(self.mask).to_le_bytes()
+        self.sum.reduced().wrapping_add(self.mask).to_le_bytes()
     }
 }
 

@@ -9,16 +9,24 @@ const PRODUCTION_LINES: usize = 600;
 const ALL_LINES: usize = 700;
 
 /// The only places for unsafe code. A new one is a decision, made here and in ARCHITECTURE.md.
-const UNSAFE_STANDS_IN: [&str; 3] = [
+const UNSAFE_STANDS_IN: [&str; 5] = [
     "node/src/send_queue.rs",
     "node/src/send_queue/",
     // An allocator that counts: the only way to see that a warm queue does not allocate.
     "node/tests/allocation.rs",
+    "wire-core/src/cipher/lanes.rs",
+    "wire-core/src/cipher/lanes/",
 ];
 
+/// The portable twin, which firmware uses, and what it shares with the kernels: no place for unsafe code.
+const SAFE_AMONG_THEM: [&str; 2] =
+    ["wire-core/src/cipher/lanes/portable.rs", "wire-core/src/cipher/lanes/rounds.rs"];
+
+/// Roots of crates that have unsafe code in one place, where the compiler is told to expect it.
+const DENIES_UNSAFE: [&str; 1] = ["wire-core/src/lib.rs"];
+
 /// Roots of crates and programs that rule unsafe code out altogether.
-const FORBIDS_UNSAFE: [&str; 7] = [
-    "wire-core/src/lib.rs",
+const FORBIDS_UNSAFE: [&str; 6] = [
     "rpc/src/lib.rs",
     "rpc/src/bin/oddwired.rs",
     "rpc/src/bin/oddwire-cli.rs",
@@ -40,7 +48,10 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
         findings.extend(leftovers(file, &code));
     }
     for root in FORBIDS_UNSAFE {
-        findings.extend(forbids_unsafe(root, files));
+        findings.extend(rules_out_unsafe(root, files, "#![forbid(unsafe_code)]"));
+    }
+    for root in DENIES_UNSAFE {
+        findings.extend(rules_out_unsafe(root, files, "#![deny(unsafe_code)]"));
     }
     findings
 }
@@ -50,10 +61,9 @@ fn finding(file: &File, line: usize, what: impl Into<String>, advice: &'static s
 }
 
 fn unsafe_out_of_place(file: &File, code: &str) -> Vec<Finding> {
-    if UNSAFE_STANDS_IN
-        .iter()
-        .any(|place| file.path == *place || place.ends_with('/') && file.path.starts_with(place))
-    {
+    let is_among =
+        |place: &&str| file.path == **place || place.ends_with('/') && file.path.starts_with(*place);
+    if UNSAFE_STANDS_IN.iter().any(is_among) && !SAFE_AMONG_THEM.iter().any(is_among) {
         return Vec::new();
     }
     lines_with_word(code, "unsafe")
@@ -62,21 +72,21 @@ fn unsafe_out_of_place(file: &File, code: &str) -> Vec<Finding> {
                 file,
                 line,
                 "unsafe code",
-                "only the send queue has it, where loom checks it; write it safely or argue for a new place in ARCHITECTURE.md",
+                "only the send queue and the vector kernels have it; write it safely or argue for a new place in ARCHITECTURE.md",
             )
         })
         .collect()
 }
 
-fn forbids_unsafe(root: &str, files: &[File]) -> Option<Finding> {
+fn rules_out_unsafe(root: &str, files: &[File], attribute: &str) -> Option<Finding> {
     let file = files.iter().find(|file| file.path == root);
-    if file.is_some_and(|file| code_only(&file.text).contains("#![forbid(unsafe_code)]")) {
+    if file.is_some_and(|file| code_only(&file.text).contains(attribute)) {
         return None;
     }
     Some(Finding {
         path: root.to_owned(),
         line: 0,
-        what: "no #![forbid(unsafe_code)]".into(),
+        what: format!("no {attribute}"),
         advice: "the compiler should hold what the layer promises; add it",
     })
 }
@@ -173,21 +183,23 @@ mod tests {
     }
 
     #[test]
-    fn unsafe_code_stands_in_the_send_queue_alone() {
+    fn unsafe_code_stands_in_the_send_queue_and_the_kernels_alone() {
         let text = "//! Doc.\n// unsafe in a comment\nfn a() { unsafe { b() } }\n#[expect(unsafe_code)]\n";
         assert_eq!(whats("node/src/peer.rs", text), ["3: unsafe code"]);
         assert_eq!(whats("node/src/send_queue_of_mine.rs", text), ["3: unsafe code"]);
+        assert_eq!(whats("wire-core/src/cipher.rs", text), ["3: unsafe code"]);
+        assert_eq!(whats("wire-core/src/cipher/lanes/portable.rs", text), ["3: unsafe code"]);
         assert!(whats("node/src/send_queue.rs", text).is_empty());
         assert!(whats("node/src/send_queue/frame.rs", text).is_empty());
+        assert!(whats("wire-core/src/cipher/lanes/avx2.rs", text).is_empty());
     }
 
     #[test]
-    fn a_root_without_the_forbid_is_found() {
-        assert_eq!(
-            whats("wire-core/src/lib.rs", "//! Doc.\n#![no_std]\n"),
-            ["0: no #![forbid(unsafe_code)]"]
-        );
-        assert!(whats("wire-core/src/lib.rs", "//! Doc.\n#![forbid(unsafe_code)]\n").is_empty());
+    fn a_root_that_lets_unsafe_code_in_is_found() {
+        assert_eq!(whats("fuzz/src/lib.rs", "//! Doc.\n"), ["0: no #![forbid(unsafe_code)]"]);
+        assert!(whats("fuzz/src/lib.rs", "//! Doc.\n#![forbid(unsafe_code)]\n").is_empty());
+        assert_eq!(whats("wire-core/src/lib.rs", "//! Doc.\n#![no_std]\n"), ["0: no #![deny(unsafe_code)]"]);
+        assert!(whats("wire-core/src/lib.rs", "//! Doc.\n#![deny(unsafe_code)]\n").is_empty());
     }
 
     #[test]

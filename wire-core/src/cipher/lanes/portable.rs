@@ -4,7 +4,7 @@
 
 use zeroize::Zeroize as _;
 
-use super::{BLOCK_LEN, Block, Blocks, Place, xor_bytes};
+use super::{Block, Place};
 
 /// "expand 32-byte k". RFC 8439, 2.3.
 pub(super) const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -29,18 +29,6 @@ pub(super) fn block(key: &[u32; 8], place: Place, room: &mut Block) {
         *bytes = word.wrapping_add(start).to_le_bytes();
     }
     state.zeroize();
-}
-
-/// Xors the stream of one text, from the block `place` on, into `text`.
-pub(super) fn xor(key: &[u32; 8], mut place: Place, text: &mut [u8]) {
-    let mut stream = Blocks::<1>::new();
-    for piece in text.chunks_mut(BLOCK_LEN) {
-        for room in stream.as_mut_slice() {
-            block(key, place, room);
-            xor_bytes(piece, room);
-        }
-        place.counter = place.counter.wrapping_add(1);
-    }
 }
 
 /// RFC 8439, 2.3: constants, key, counter, and BOLT 8's nonce: 32 zero bits, then 64 bits, little endian.

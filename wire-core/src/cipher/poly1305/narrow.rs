@@ -45,7 +45,7 @@ impl Sum {
     }
 
     /// The sum, reduced, without what lies above 128 bits.
-    pub(super) fn value(&self) -> u128 {
+    pub(super) fn reduced(&self) -> u128 {
         let mut sum = self.value;
         let mut carry = 0;
         // Twice round: the first time the carry from the top may reach into the second limb again.

@@ -4,7 +4,7 @@ use super::{CLAMP, LIMB_LEN};
 
 /// The polynomial so far, and the point at which it is taken.
 #[derive(Clone)]
-pub(super) struct Sum {
+pub(in crate::cipher) struct Sum {
     /// The point, clamped: less than 2^124, and the low two bits of its upper word are zero.
     point: [u64; 2],
     /// Five quarters of the upper word of the point: what a product that begins at 2^128 is worth at 2^0, since 2^130 is
@@ -15,14 +15,14 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    pub(super) fn new(point: u128) -> Self {
+    pub(in crate::cipher) fn new(point: u128) -> Self {
         let [low, high] = halves(point & CLAMP);
         Self { point: [low, high], folded: high + (high >> 2), value: [0; 3] }
     }
 
     /// sum = (sum + 2^128 + limb) * point.
     #[inline]
-    pub(super) fn absorb(&mut self, limb: &[u8; LIMB_LEN]) {
+    pub(in crate::cipher) fn absorb(&mut self, limb: &[u8; LIMB_LEN]) {
         let [low, high] = halves(u128::from_le_bytes(*limb));
         let (h0, carry) = self.value[0].carrying_add(low, false);
         let (h1, carry) = self.value[1].carrying_add(high, carry);
@@ -32,7 +32,7 @@ impl Sum {
 
     /// sum = sum * point, nearly reduced.
     #[inline]
-    pub(super) fn multiply(&mut self) {
+    pub(in crate::cipher) fn multiply(&mut self) {
         let [h0, h1, h2] = self.value;
         let [r0, r1] = self.point;
         // With a sum below 2^131 and a clamped point no line here exceeds 128 bits, nor `d2` 64.
@@ -50,7 +50,7 @@ impl Sum {
     }
 
     /// The sum, reduced, without what lies above 128 bits.
-    pub(super) fn value(&self) -> u128 {
+    pub(in crate::cipher) fn reduced(&self) -> u128 {
         let [h0, h1, h2] = self.value;
         // sum - (2^130 - 5), of which the bits from 130 on tell whether the sum was less.
         let (g0, carry) = h0.carrying_add(5, false);
@@ -63,10 +63,38 @@ impl Sum {
         (reduced & mask) | (unreduced & !mask)
     }
 
-    pub(super) fn wipe(&mut self) {
+    pub(in crate::cipher) fn wipe(&mut self) {
         self.point = [0; 2];
         self.folded = 0;
         self.value = [0; 3];
+    }
+}
+
+/// What vector arithmetic needs, which only x86-64 has so far.
+#[cfg(target_arch = "x86_64")]
+impl Sum {
+    /// The first `N` powers of the point, each nearly reduced.
+    pub(in crate::cipher) fn powers<const N: usize>(&self) -> [[u64; 3]; N] {
+        let [low, high] = self.point;
+        let mut power = Self { value: [low, high, 0], ..self.clone() };
+        let powers = core::array::from_fn(|number| {
+            if number > 0 {
+                power.multiply();
+            }
+            power.value
+        });
+        power.wipe();
+        powers
+    }
+
+    /// The sum, nearly reduced.
+    pub(in crate::cipher) fn value(&self) -> [u64; 3] {
+        self.value
+    }
+
+    /// What the sum has become elsewhere, nearly reduced: the top word below 8.
+    pub(in crate::cipher) fn set_value(&mut self, value: [u64; 3]) {
+        self.value = value;
     }
 }
 

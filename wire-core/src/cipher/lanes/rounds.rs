@@ -1,0 +1,43 @@
+//! The rounds of ChaCha20 as all kernels do them: word `n` of every block in one vector, so that a lane is a block.
+
+use super::Place;
+
+/// The 20 rounds over an array of 16 vectors. Where it is used there must be `add`, `xor` and `rotate_16` to `rotate_7`.
+///
+/// Four quarter rounds go in step, since each waits for its own result all the time. RFC 8439, 2.1 and 2.3.
+macro_rules! rounds {
+    ($state:ident) => {
+        for _ in 0..crate::cipher::lanes::portable::DOUBLE_ROUNDS {
+            rounds!($state, [0 4 8 12] [1 5 9 13] [2 6 10 14] [3 7 11 15]);
+            rounds!($state, [0 5 10 15] [1 6 11 12] [2 7 8 13] [3 4 9 14]);
+        }
+    };
+    ($state:ident, $([$a:literal $b:literal $c:literal $d:literal])+) => {
+        $($state[$a] = add($state[$a], $state[$b]);)+
+        $($state[$d] = rotate_16(xor($state[$d], $state[$a]));)+
+        $($state[$c] = add($state[$c], $state[$d]);)+
+        $($state[$b] = rotate_12(xor($state[$b], $state[$c]));)+
+        $($state[$a] = add($state[$a], $state[$b]);)+
+        $($state[$d] = rotate_8(xor($state[$d], $state[$a]));)+
+        $($state[$c] = add($state[$c], $state[$d]);)+
+        $($state[$b] = rotate_7(xor($state[$b], $state[$c]));)+
+    };
+}
+
+pub(super) use rounds;
+
+/// The counters of all lanes, then the nonces.
+#[inline]
+pub(super) fn counters_and_nonces<const N: usize>(places: &[Place; N]) -> [[u32; N]; 2] {
+    [places.map(|place| place.counter), places.map(|place| place.nonce.into())]
+}
+
+/// The places of blocks that follow each other in one text.
+#[inline]
+pub(super) fn following<const N: usize>(first: Place) -> [Place; N] {
+    let mut places = [first; N];
+    for (place, offset) in places.iter_mut().zip(0..) {
+        place.counter = first.counter.wrapping_add(offset);
+    }
+    places
+}
