@@ -50,12 +50,11 @@ pub use writing::LEAST_TRANSMIT_ROOM;
 use crate::cursor::NoRoom;
 use crate::frame::{Deframer, Keystream, OnDemand, SealError, SealRun, Sealer};
 use crate::limits::{KEY_LEN, MAX_PING_PADDING};
-use crate::message::error::{ALL_CHANNELS, WarningMessage};
 use crate::message::ping::Ping;
 use crate::node_id::NodeId;
 use crate::noise::{AwaitActOne, AwaitActThree, AwaitActTwo, Initiator, Responder};
 use crate::secret::{EphemeralKey, Secret};
-use close::{Farewell, FarewellText};
+use close::Farewell;
 use liveness::{Liveness, Verdict};
 use outbox::{Act, KEEPALIVE_PING, Outbox, Owed};
 use writing::{begin_padding, continue_padding, copy_to_front, seal_message};
@@ -335,26 +334,27 @@ impl<L: AsRef<Local>> Connection<L> {
     ) -> Received<'a> {
         if matches!(self.phase(), Phase::Closing | Phase::Closed) {
             // Bytes behind the end are thrown away, so that the driver can let the peer read our last word.
-            return Received { consumed: input.len(), event: None, wanted: 1 };
+            return Received { consumed: input.len(), event: None, wanted: 1, message: None };
         }
         if !self.outbox.has_room() {
-            return Received { consumed: 0, event: None, wanted: 0 };
+            return Received { consumed: 0, event: None, wanted: 0, message: None };
         }
         let State::Linked(link, _) = &mut self.state else {
             return self.receive_act(now, input);
         };
         match link.deframer.next_ahead(ahead, input) {
             Ok(deframed) => {
-                let event = match (deframed.message, deframed.passed_over) {
+                let message = deframed.message;
+                let event = match (message, deframed.passed_over) {
                     (Some(message), _) => self.judge(now, message, even_types),
                     (None, Some(message)) => self.judge_long(now, &message, even_types),
                     (None, None) => None,
                 };
-                Received { consumed: deframed.consumed, event, wanted: deframed.wanted }
+                Received { consumed: deframed.consumed, event, wanted: deframed.wanted, message }
             }
             Err(error) => {
                 self.end(CloseReason::BadFrame(error));
-                Received { consumed: 0, event: None, wanted: 0 }
+                Received { consumed: 0, event: None, wanted: 0, message: None }
             }
         }
     }
@@ -538,21 +538,12 @@ impl<L: AsRef<Local>> Connection<L> {
         let owed = self.outbox.take().or_else(last_word)?;
         let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
         Some(
-            seal_message(&mut link.sealer, ahead, room, |writer| match &owed {
-                Owed::Init => local.encode_init(remote_addr, writer),
-                Owed::Pong(pong) => pong.encode(writer),
-                Owed::ChannelReply(reply) => reply.encode(writer),
-                Owed::Ping(ping) => ping.encode(writer),
-                Owed::LastWord(farewell) => {
-                    let text = FarewellText::new(farewell);
-                    WarningMessage { channel_id: ALL_CHANNELS, data: text.as_bytes() }.encode(writer)
-                }
-            })
-            .or_else(|no_room| match owed {
-                Owed::Pong(pong) => begin_padding(&mut link.sealer, &pong.fields(), pong.byteslen, room),
-                Owed::Ping(ping) => begin_padding(&mut link.sealer, &ping.fields(), ping.byteslen, room),
-                Owed::Init | Owed::ChannelReply(_) | Owed::LastWord(_) => Err(no_room),
-            }),
+            seal_message(&mut link.sealer, ahead, room, |writer| owed.encode(local, remote_addr, writer))
+                .or_else(|no_room| match owed {
+                    Owed::Pong(pong) => begin_padding(&mut link.sealer, &pong.fields(), pong.byteslen, room),
+                    Owed::Ping(ping) => begin_padding(&mut link.sealer, &ping.fields(), ping.byteslen, room),
+                    Owed::Init | Owed::ChannelReply(_) | Owed::LastWord(_) => Err(no_room),
+                }),
         )
     }
 

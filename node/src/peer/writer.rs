@@ -157,9 +157,13 @@ impl WriteTurn<'_> {
     /// Puts what the protocol owes into `room`, as much as surely fits, and answers how long it is.
     fn owed<L: AsRef<Local>>(&mut self, connection: &mut Connection<L>, room: &mut [u8]) -> usize {
         let mut len = 0;
-        while let Some(room) = room.get_mut(len..).filter(|room| room.len() >= MAX_FRAME_LEN)
-            && let Some(frame_len) = connection.poll_transmit(room)
-        {
+        while let Some(room) = room.get_mut(len..).filter(|room| room.len() >= MAX_FRAME_LEN) {
+            if log::shows_messages()
+                && let (Some(peer), Some(message_len)) = (&self.peer, connection.next_in_clear(room))
+            {
+                log::message(Direction::Out, peer, room.get(..message_len).unwrap_or_default());
+            }
+            let Some(frame_len) = connection.poll_transmit(room) else { break };
             len += frame_len;
             self.counted.messages_out += 1;
         }

@@ -86,6 +86,33 @@ async fn messages_and_the_address_that_the_peer_sees() {
 }
 
 #[tokio::test]
+async fn messages_of_the_protocol_itself_are_shown_in_both_directions() {
+    let (log, _listening) = Log::listen();
+    let node = start(1).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let mut peer = RawPeer::open(&node, 7).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    // A ping that wants two bytes, a message about a channel, a warning, and what ends it all.
+    let channel_ready = [&[0, 36][..], &[7; 32], &[2; 33]].concat();
+    let warning = [&[0, 1][..], &[0; 32], &[0, 2, b'h', b'i']].concat();
+    let messages = [vec![0, 18, 0, 2, 0, 1, 0], channel_ready, warning, vec![0x80, 0, 1, 2]];
+    for message in &messages {
+        peer.send(message).await;
+    }
+    assert_eq!(peer.last_word().await, "Invalid unknown even msg 80000102");
+    let (_, name) = (next_end(&mut events, &peer.id).await, format!("peer={}", peer.id));
+    log.assert_has(&["TRACE io: ", "[OUT] 0010", &name]);
+    log.assert_has(&["TRACE io: ", "[IN] 0010", &name]);
+    for message in &messages {
+        let hex = message.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        log.assert_has(&["TRACE io: ", &format!("[IN] {hex}"), &name]);
+    }
+    log.assert_has(&["TRACE io: ", "[OUT] 001300020000", &name]);
+    log.assert_has(&["TRACE io: ", &format!("[OUT] 0011{}", "07".repeat(32)), &name]);
+    log.assert_has(&["TRACE io: ", &format!("[OUT] 0001{}", "00".repeat(32)), &name]);
+}
+
+#[tokio::test]
 async fn an_unknown_even_message_from_a_peer_that_goes_at_once() {
     let (log, _listening) = Log::listen();
     let node = start(1).await;

@@ -159,7 +159,7 @@ pub(super) const MOST_FAREWELL_LEN: usize = 192;
 
 /// Our last warning on a connection: what it is about, and the front of the message that caused it. It becomes words when
 /// it is shown or sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Farewell {
     reason: CloseReason,
     /// Its room is initialized, since what a compiler moves around in uninitialized room may be the remains of a key.

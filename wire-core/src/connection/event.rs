@@ -15,6 +15,8 @@ pub struct Received<'a> {
     /// How many bytes more, at least, the next step needs; 0 if another call may go on with what is there, or if
     /// [`wants_read`](super::Connection::wants_read) is false now.
     pub wanted: usize,
+    /// The message that was taken, type included, whatever became of it; for a driver that shows its messages to somebody.
+    pub message: Option<&'a [u8]>,
 }
 
 /// What happened on a connection. Bytes are borrowed from the driver's input: keep what must be kept.

@@ -18,7 +18,7 @@ impl<L: AsRef<Local>> Connection<L> {
                     Ok((reply, awaiting)) => {
                         self.outbox.put_act(Act::Two(reply));
                         self.state = State::AwaitActThree(awaiting);
-                        Received { consumed: ACT_ONE_LEN, event: None, wanted: 0 }
+                        Received { consumed: ACT_ONE_LEN, event: None, wanted: 0, message: None }
                     }
                     Err(error) => self.refuse(error),
                 },
@@ -52,12 +52,12 @@ impl<L: AsRef<Local>> Connection<L> {
 
     fn wait<'a>(&mut self, state: State, wanted: usize) -> Received<'a> {
         self.state = state;
-        Received { consumed: 0, event: None, wanted }
+        Received { consumed: 0, event: None, wanted, message: None }
     }
 
     fn refuse<'a>(&mut self, error: HandshakeError) -> Received<'a> {
         self.end(CloseReason::Handshake(error));
-        Received { consumed: 0, event: None, wanted: 0 }
+        Received { consumed: 0, event: None, wanted: 0, message: None }
     }
 
     fn authenticated<'a>(
@@ -74,7 +74,7 @@ impl<L: AsRef<Local>> Connection<L> {
         let mut deframer = Deframer::new(opener);
         deframer.set_longest(self.local.as_ref().longest_message);
         self.state = State::Linked(Link { sealer, deframer }, Stage::AwaitInit);
-        Received { consumed, event: their_id.map(Event::Authenticated), wanted: 0 }
+        Received { consumed, event: their_id.map(Event::Authenticated), wanted: 0, message: None }
     }
 }
 

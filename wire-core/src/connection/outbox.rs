@@ -5,36 +5,38 @@
 //! down, and memory does not grow.
 
 use core::mem;
+use core::net::SocketAddr;
 
 use heapless::Deque;
 
 use crate::cursor::{NoRoom, Writer};
 use crate::limits::{ACT_ONE_LEN, ACT_THREE_LEN, ACT_TWO_LEN};
-use crate::message::error::{ErrorMessage, WarningMessage};
+use crate::message::error::{ALL_CHANNELS, ErrorMessage, WarningMessage};
 use crate::message::kind::MessageType;
 use crate::message::ping::{Ping, Pong};
 
-use super::close::Farewell;
+use super::close::{Farewell, FarewellText};
+use super::local::Local;
 
 /// Pongs that may wait to be written, in messages.
 pub(super) const MOST_PONGS: usize = 8;
 
 /// What is owed and not yet transmitted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Outbox {
     init: bool,
     waiting: Waiting,
 }
 
 /// Acts and messages never wait at the same time: before an act is out, the peer has nothing to which we owe a message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Waiting {
     Act(Act),
     Messages(Messages),
 }
 
 /// Messages but for `init`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Messages {
     pongs: Deque<Pong, MOST_PONGS>,
     channel_reply: Option<ChannelReply>,
@@ -103,6 +105,27 @@ pub(super) enum Owed {
     ChannelReply(ChannelReply),
     Ping(Ping),
     LastWord(Farewell),
+}
+
+impl Owed {
+    /// The message, type included. What `init` says depends on who we are and where we see the peer.
+    pub(super) fn encode(
+        &self,
+        local: &Local,
+        remote_addr: Option<SocketAddr>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), NoRoom> {
+        match self {
+            Self::Init => local.encode_init(remote_addr, writer),
+            Self::Pong(pong) => pong.encode(writer),
+            Self::ChannelReply(reply) => reply.encode(writer),
+            Self::Ping(ping) => ping.encode(writer),
+            Self::LastWord(farewell) => {
+                let text = FarewellText::new(farewell);
+                WarningMessage { channel_id: ALL_CHANNELS, data: text.as_bytes() }.encode(writer)
+            }
+        }
+    }
 }
 
 /// The ping of the keepalive: the smallest that is answered, as Core Lightning sends it.

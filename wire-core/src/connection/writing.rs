@@ -5,11 +5,34 @@ use crate::frame::{Keystream, Sealer};
 use crate::limits::{CHANNEL_ID_LEN, FRAME_OVERHEAD, HEADER_LEN, MESSAGE_TYPE_LEN, TAG_LEN};
 
 use super::close::MOST_FAREWELL_LEN;
+use super::local::Local;
+use super::outbox::Owed;
+use super::{Connection, Stage, State};
 
 /// The least transmit buffer, in bytes: one warning with the longest text there is, in a frame. All else that the
 /// protocol owes is shorter, or is padding and goes out in pieces.
 pub const LEAST_TRANSMIT_ROOM: usize =
     FRAME_OVERHEAD + MESSAGE_TYPE_LEN + CHANNEL_ID_LEN + size_of::<u16>() + MOST_FAREWELL_LEN;
+
+impl<L: AsRef<Local>> Connection<L> {
+    /// What the next [`poll_transmit`](Self::poll_transmit) is going to seal, in clear, at the front of `room`: its length, or
+    /// `None` if that is no message, or if `room` has not [`MAX_MESSAGE_LEN`](crate::limits::MAX_MESSAGE_LEN) bytes and it
+    /// does not fit. Changes nothing; for a driver that shows its messages to somebody.
+    pub fn next_in_clear(&self, room: &mut [u8]) -> Option<usize> {
+        let State::Linked(link, stage) = &self.state else { return None };
+        if link.sealer.unfinished() > 0 {
+            return None;
+        }
+        let last_word = || match stage {
+            Stage::Closing(farewell) => farewell.clone().map(Owed::LastWord),
+            _ => None,
+        };
+        let owed = self.outbox.clone().take().or_else(last_word)?;
+        let mut writer = Writer::new(room);
+        owed.encode(self.local.as_ref(), self.remote_addr, &mut writer).ok()?;
+        Some(writer.written())
+    }
+}
 
 pub(super) fn copy_to_front(room: &mut [u8], bytes: &[u8]) -> Result<usize, NoRoom> {
     let mut writer = Writer::new(room);

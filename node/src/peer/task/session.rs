@@ -168,6 +168,11 @@ impl Session {
             let received = self.connection.receive(now.timestamp, rest, &*self.shared.even_types);
             consumed += received.consumed;
             let wanted = received.wanted;
+            if log::shows_messages()
+                && let (Some(message), Some(id)) = (received.message, self.connection.their_id())
+            {
+                log::message(Direction::In, &id, message);
+            }
             let made_progress = received.consumed > 0 || received.event.is_some();
             if let Some(event) = received.event {
                 self.handle(&event, now);
@@ -194,9 +199,8 @@ impl Session {
                 self.place.authenticated(id);
             }
             WireEvent::Open(ref init) => self.introduction = Some(Introduction::from(init)),
-            WireEvent::Message { kind, payload, message } => {
+            WireEvent::Message { kind, payload, .. } => {
                 let Some(open) = &self.open else { return };
-                log::message(Direction::In, &open.handle.peer.id, message);
                 if let Some(held) = &mut self.held {
                     held.hold(kind, payload, now.wall);
                     return;
