@@ -1,146 +1,131 @@
-//! `cargo xtask bench`: the benchmarks, and their medians side by side.
+//! `cargo xtask bench`: runs the benchmarks and writes what came of it: a table with ratios and noise, the aims and whether
+//! they are met, the machine, plots, and for each missed aim a profile of where the time went.
 //!
-//! Criterion prints a page per measurement; what a reader wants is one line each, and beside it how it stands to the
-//! first of its case, which is ours. The figures are of the machine that they were measured on.
+//! The benchmarks measure; nothing is timed here and nothing fails for being slow. A complete run is written to `benches/`,
+//! where the documents show it; a quick or partial one to the target directory, since ratios count only within one run.
+
+mod aims;
+mod machine;
+mod measurements;
+mod plot;
+mod profile;
+mod report;
+mod suite;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::Value;
 
+use self::measurements::Results;
+use self::suite::{Bench, SUITE};
 use crate::run;
 use crate::workspace::Workspace;
 
+/// Read by the benchmarks: see `benches/src/settings.rs` and `benches/src/figures.rs`.
+const QUICK: &str = "ODDWIRE_BENCH_QUICK";
+const FIGURES: &str = "ODDWIRE_BENCH_FIGURES";
+
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only the measurements whose name contains this
-    filter: Option<String>,
-}
-
-struct Measurement {
-    /// What is compared: the group and the size or number of threads.
-    case: String,
-    /// Who was measured.
-    name: String,
-    median: f64,
-    measured: SystemTime,
+    /// Run only this benchmark; may be given several times
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// A first look: shorter measurements, more noise
+    #[arg(long)]
+    quick: bool,
+    /// Where to write RESULTS.md and plots/ [default: benches for a complete run, else target/bench]
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+    /// Measure nothing; show where the time of one benchmark goes, by its name or by that of a measurement, such as
+    /// `two_processes/Oddwire/64 B`
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Name the benchmarks
+    #[arg(long)]
+    list: bool,
 }
 
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.list {
+        for bench in SUITE {
+            println!("{:<16}{}", bench.name, bench.title);
+        }
+        return Ok(());
+    }
+    if let Some(id) = &options.profile {
+        let bench = suite::find(id.split('/').next().unwrap_or(id))?;
+        println!("{}", profile::profile(workspace, bench.name, id)?);
+        return Ok(());
+    }
+    let wanted: Vec<&Bench> = if options.only.is_empty() {
+        SUITE.iter().collect()
+    } else {
+        options.only.iter().map(|name| suite::find(name)).collect::<Result<_>>()?
+    };
+
+    let (results, failed) = measure(workspace, &wanted, options.quick)?;
+    let mut aims = aims::aims(&results);
+    for aim in aims.iter_mut().filter(|aim| !aim.is_met) {
+        let bench = aim.id.split('/').next().unwrap_or_default();
+        // A reader without a profiler still has the table.
+        let shown = profile::profile(workspace, bench, &aim.id);
+        aim.profile = Some(shown.unwrap_or_else(|error| format!("no profile: {error:#}\n")));
+    }
+
+    let is_complete = options.only.is_empty() && !options.quick && failed.is_empty();
+    let out = match &options.out {
+        Some(out) => out.clone(),
+        None if is_complete => workspace.root().join("benches"),
+        None => workspace.target().join("bench"),
+    };
+    let plots = plot::plots(&results);
+    let page = report::Page {
+        machine: machine::describe(workspace),
+        is_quick: options.quick,
+        benches: &wanted,
+        results: &results,
+        aims: &aims,
+        plots: &plots,
+        failed: &failed,
+    };
+    fs::create_dir_all(out.join("plots"))?;
+    fs::write(out.join("RESULTS.md"), page.to_markdown())?;
+    for plot in &plots {
+        fs::write(out.join("plots").join(plot.file), &plot.svg)?;
+    }
+    println!("\n{}", report::aims_in_short(&aims));
+    println!("written: {}", workspace.relative(&out.join("RESULTS.md")).display());
+    if !failed.is_empty() {
+        bail!("these ended early and have no figures, or not all: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Runs the benchmarks one after the other. One that fails keeps none of the others from running; it is named in the
+/// answer.
+fn measure(workspace: &Workspace, wanted: &[&Bench], is_quick: bool) -> Result<(Results, Vec<String>)> {
+    let build = ["bench", "--package=oddwire-benches", "--locked"];
+    // All of them first, so that no compiler runs beside a measurement.
+    run::show(workspace.cargo(&build).arg("--no-run"))?;
+    let figures = workspace.target().join("bench-figures.jsonl");
+    if figures.exists() {
+        fs::remove_file(&figures).with_context(|| format!("could not remove {}", figures.display()))?;
+    }
     let started = SystemTime::now();
-    let mut command = workspace.cargo(&["bench", "--package=oddwire-benches", "--locked"]);
-    if let Some(filter) = &options.filter {
-        command.args(["--", filter]);
-    }
-    run::show(&mut command)?;
-
-    let mut measurements = Vec::new();
-    collect(&workspace.target().join("criterion"), started, &mut measurements)?;
-    if measurements.is_empty() {
-        bail!("no benchmark ran; is the filter the name of one?");
-    }
-    print(&mut measurements);
-    Ok(())
-}
-
-/// Criterion keeps each result in a directory `.../new` with the names in one file and the figures in another.
-fn collect(directory: &Path, since: SystemTime, measurements: &mut Vec<Measurement>) -> Result<()> {
-    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
-    for entry in entries {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|name| name == "new") {
-            // Results of earlier runs lie beside those of this one.
-            let measurement = read(&path)?;
-            if measurement.measured >= since {
-                measurements.push(measurement);
-            }
-        } else if path.is_dir() {
-            collect(&path, since, measurements)?;
+    let mut failed = Vec::new();
+    for bench in wanted {
+        let mut command = workspace.cargo(&build);
+        command.arg(format!("--bench={}", bench.name)).env(FIGURES, &figures);
+        if is_quick {
+            command.env(QUICK, "1");
+        }
+        if let Err(error) = run::show(&mut command) {
+            eprintln!("{error:#}");
+            failed.push(bench.name.to_owned());
         }
     }
-    Ok(())
-}
-
-fn read(directory: &Path) -> Result<Measurement> {
-    let names = json(&directory.join("benchmark.json"))?;
-    let estimates = directory.join("estimates.json");
-    let figures = json(&estimates)?;
-    let text = |key: &str| names[key].as_str().unwrap_or_default().to_owned();
-    Ok(Measurement {
-        case: format!("{} {}", text("group_id"), text("value_str")).trim_end().to_owned(),
-        name: text("function_id"),
-        median: figures["median"]["point_estimate"].as_f64().context("an estimate without a median")?,
-        measured: fs::metadata(&estimates)?.modified()?,
-    })
-}
-
-fn json(path: &PathBuf) -> Result<Value> {
-    let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
-}
-
-/// One case after the other, ours first in each, and the others' time as a multiple of ours.
-fn print(measurements: &mut [Measurement]) {
-    measurements.sort_by_key(|one| one.measured);
-    let mut cases: Vec<&str> = Vec::new();
-    for Measurement { case, .. } in measurements.iter() {
-        if !cases.contains(&case.as_str()) {
-            cases.push(case);
-        }
-    }
-    println!("\n{:<44} {:>14} {:>10}", "median", "time", "to ours");
-    for case in cases {
-        println!("{case}");
-        let of_case = measurements.iter().filter(|one| one.case == case);
-        let ours = of_case.clone().next().map_or(1.0, |first| first.median);
-        for Measurement { name, median, .. } in of_case {
-            println!("  {name:<42} {:>14} {:>9.2}x", time(*median), median / ours);
-        }
-    }
-}
-
-/// Nanoseconds in the unit that keeps three digits before the point.
-fn time(nanoseconds: f64) -> String {
-    let units = [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)];
-    let (unit, size) = units.into_iter().rev().find(|(_, size)| nanoseconds >= *size).unwrap_or(("ns", 1.0));
-    format!("{:.2} {unit}", nanoseconds / size)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_result_of_criterion_is_read_and_an_old_one_is_left_out() {
-        let home = tempfile::tempdir().unwrap();
-        let new = home.path().join("seal/oddwire/64/new");
-        fs::create_dir_all(&new).unwrap();
-        fs::write(
-            new.join("benchmark.json"),
-            r#"{"group_id":"seal","function_id":"oddwire","value_str":"64"}"#,
-        )
-        .unwrap();
-        fs::write(new.join("estimates.json"), r#"{"median":{"point_estimate":1234.5}}"#).unwrap();
-
-        let mut measurements = Vec::new();
-        collect(home.path(), SystemTime::UNIX_EPOCH, &mut measurements).unwrap();
-        let [one] = &measurements[..] else { panic!("{}", measurements.len()) };
-        assert_eq!((one.case.as_str(), one.name.as_str(), one.median), ("seal 64", "oddwire", 1234.5));
-
-        measurements.clear();
-        let later = SystemTime::now() + std::time::Duration::from_mins(1);
-        collect(home.path(), later, &mut measurements).unwrap();
-        assert!(measurements.is_empty());
-    }
-
-    #[test]
-    fn times_are_printed_in_a_readable_unit() {
-        assert_eq!(
-            [time(0.5), time(999.0), time(1500.0), time(2e9)],
-            ["0.50 ns", "999.00 ns", "1.50 us", "2.00 s"]
-        );
-    }
+    Ok((Results::read(&workspace.target().join("criterion"), &figures, started)?, failed))
 }

@@ -48,7 +48,7 @@ enum Command {
     Loom,
     /// List the fuzz targets, or run one of them
     Fuzz(fuzz::Options),
-    /// Run the benchmarks and print the medians side by side
+    /// Run the benchmarks and write the table, the plots and whether the aims are met
     Bench(bench::Options),
     /// Do what CI does, install steps included
     Ci,
