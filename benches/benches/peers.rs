@@ -77,6 +77,9 @@ fn crowds() -> Vec<u32> {
 }
 
 fn measure<E: End>(criterion: &mut Criterion, crowds: &[u32]) {
+    if !settings::is_wanted(&format!("{BENCH}/{}", E::NAME)) {
+        return;
+    }
     let settings = settings::across_processes();
     let mut group = criterion.benchmark_group("peers");
     group.warm_up_time(settings.warm_up).measurement_time(settings.measurement);

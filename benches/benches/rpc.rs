@@ -71,6 +71,9 @@ fn compare() {
     client.one();
     let answer_len = client.answer_len;
     requests(&mut group, DAEMON, &mut client, |sent| arrivals.keep_up(sent));
+    if !settings::is_wanted(&format!("rpc/{ECHO}")) {
+        return;
+    }
     times(&mut client, &arrivals);
 
     let path = directory.path().join("echo");

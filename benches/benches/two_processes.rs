@@ -69,6 +69,9 @@ fn step_and_window(size: usize) -> (u64, u64) {
 }
 
 fn through<E: End>(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
+    if !settings::is_wanted(&format!("two_processes/{}/{size} B", E::NAME)) {
+        return;
+    }
     let (step, window) = step_and_window(size);
     let runtime = one_thread();
     let (mut receiver, ready) = Player::start(&format!("receive {} {step}", E::NAME)).expect("a receiver");

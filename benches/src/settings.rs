@@ -1,12 +1,16 @@
 //! How long each figure is warmed up and measured, and how many samples it has.
 //!
 //! Long enough that the medians of two runs on a quiet machine agree within a few per cent, short enough that the whole
-//! suite takes about ten minutes. `ODDWIRE_BENCH_QUICK` (set by `cargo xtask bench --quick`) is for a first look.
+//! suite takes about ten minutes. `ODDWIRE_BENCH_QUICK` (set by `cargo xtask bench --quick`) is for a first look;
+//! `ODDWIRE_BENCH_ONLY` is for profiles.
 
 use std::time::Duration;
 
 /// Set to anything: measure a fraction of the usual time.
 pub const QUICK: &str = "ODDWIRE_BENCH_QUICK";
+
+/// Measurements whose names begin otherwise are not even prepared; for profiles, which show all that a process does.
+pub const ONLY: &str = "ODDWIRE_BENCH_ONLY";
 
 /// The settings of one figure.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +39,11 @@ pub fn across_processes() -> Settings {
     } else {
         Settings { warm_up: Duration::from_secs(1), measurement: Duration::from_secs(4), samples: 20 }
     }
+}
+
+/// Whether to prepare the measurements whose names begin so.
+pub fn is_wanted(prefix: &str) -> bool {
+    std::env::var(ONLY).map_or(true, |only| only.starts_with(prefix) || prefix.starts_with(&only))
 }
 
 /// Whether a first look is enough.

@@ -38,18 +38,35 @@ const BOTTOM: f64 = 380.0;
 /// Where the names of the series begin.
 const NAMES: f64 = 648.0;
 
-/// Light and dark colours of each series in turn, told apart by most eyes; then marks tell them apart.
-const COLOURS: [(&str, &str); 9] = [
-    ("#0b57d0", "#7cb3ff"),
-    ("#b3470b", "#ff9e64"),
-    ("#1b7f3b", "#6fd08c"),
-    ("#8c2f9c", "#dc8ff0"),
-    ("#7a6200", "#e3c34b"),
-    ("#0a7c86", "#5fd3dc"),
-    ("#ad1f4f", "#ff8fb0"),
-    ("#555555", "#b8b8b8"),
-    ("#5a3fc0", "#a99bff"),
-];
+/// The colours of a page and of what is drawn on it.
+struct Palette {
+    page: &'static str,
+    ink: &'static str,
+    soft: &'static str,
+    grid: &'static str,
+    /// Of each series in turn. Most eyes tell them apart; marks do for all.
+    series: [&'static str; 9],
+}
+
+const LIGHT: Palette = Palette {
+    page: "#ffffff",
+    ink: "#1c1e21",
+    soft: "#5b6068",
+    grid: "#e3e5e8",
+    series: [
+        "#0b57d0", "#b3470b", "#1b7f3b", "#8c2f9c", "#7a6200", "#0a7c86", "#ad1f4f", "#555555", "#5a3fc0",
+    ],
+};
+
+const DARK: Palette = Palette {
+    page: "#15181c",
+    ink: "#e8eaed",
+    soft: "#a2a8b0",
+    grid: "#2d3238",
+    series: [
+        "#7cb3ff", "#ff9e64", "#6fd08c", "#dc8ff0", "#e3c34b", "#5fd3dc", "#ff8fb0", "#b8b8b8", "#a99bff",
+    ],
+};
 
 impl Chart<'_> {
     /// The picture; `None` if there is nothing to show.
@@ -81,19 +98,15 @@ impl Chart<'_> {
                 r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{title}">"#
             ),
         );
-        let (mut light, mut dark) = (String::new(), String::new());
-        for (number, (bright, dim)) in COLOURS.iter().enumerate() {
-            let _ = write!(light, ".s{number}{{--c:{bright}}}");
-            let _ = write!(dark, ".s{number}{{--c:{dim}}}");
-        }
         put(
             svg,
             format_args!(
-                "<style>svg{{--page:#ffffff;--ink:#1c1e21;--soft:#5b6068;--grid:#e3e5e8;font-family:system-ui,-apple-system,'Segoe UI',sans-serif}}\
-             {light}@media (prefers-color-scheme:dark){{svg{{--page:#15181c;--ink:#e8eaed;--soft:#a2a8b0;--grid:#2d3238}}{dark}}}\
-             .page{{fill:var(--page)}}text{{fill:var(--ink);font-size:13px}}.soft{{fill:var(--soft)}}.title{{font-size:17px;font-weight:600}}\
-             .grid{{stroke:var(--grid)}}.line{{fill:none;stroke:var(--c);stroke-width:1.6}}.bar{{stroke:var(--c);stroke-width:1;opacity:.55}}\
-             .mark{{fill:var(--c)}}.hole{{fill:var(--page);stroke:var(--c);stroke-width:1.6}}.s0 .line{{stroke-width:3}}.s0 text{{font-weight:600}}</style>"
+                "<style>text{{font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:13px}}\
+                 .title{{font-size:17px;font-weight:600}}.line{{fill:none;stroke-width:1.6}}.bar{{opacity:.55}}\
+                 .hole{{stroke-width:1.6}}.s0 .line{{stroke-width:3}}.s0 text{{font-weight:600}}\n{}\
+                 @media (prefers-color-scheme:dark){{\n{}}}</style>",
+                rules(&LIGHT),
+                rules(&DARK)
             ),
         );
         put(svg, format_args!(r#"<rect class="page" width="{WIDTH}" height="{HEIGHT}" rx="6"/>"#));
@@ -150,7 +163,7 @@ impl Chart<'_> {
         let mut at = TOP + 12.0;
         for (number, _) in order {
             let Some(series) = self.series.get(number) else { continue };
-            put(svg, format_args!(r#"<g class="s{}">"#, number % COLOURS.len()));
+            put(svg, format_args!(r#"<g class="s{}">"#, number % LIGHT.series.len()));
             put(
                 svg,
                 format_args!(
@@ -191,7 +204,7 @@ fn y_axis(y: &Scale, svg: &mut String) {
 }
 
 fn draw_series(number: usize, series: &Series<'_>, x: &Scale, y: &Scale, svg: &mut String) {
-    put(svg, format_args!(r#"<g class="s{}">"#, number % COLOURS.len()));
+    put(svg, format_args!(r#"<g class="s{}">"#, number % LIGHT.series.len()));
     let mut line = String::new();
     for point in &series.points {
         let _ = write!(line, "{:.1},{:.1} ", x.place(point.x), y.place(point.y));
@@ -208,6 +221,27 @@ fn draw_series(number: usize, series: &Series<'_>, x: &Scale, y: &Scale, svg: &m
         put(svg, format_args!("{}", mark(number, at, middle)));
     }
     put(svg, format_args!("</g>"));
+}
+
+/// The colours as rules of CSS. No variables: not all that shows SVG knows them.
+fn rules(palette: &Palette) -> String {
+    let Palette { page, ink, soft, grid, series } = palette;
+    let mut rules = String::new();
+    put(
+        &mut rules,
+        format_args!(
+            ".page{{fill:{page}}}text{{fill:{ink}}}.soft{{fill:{soft}}}.grid{{stroke:{grid}}}.hole{{fill:{page}}}"
+        ),
+    );
+    for (number, colour) in series.iter().enumerate() {
+        put(
+            &mut rules,
+            format_args!(
+                ".s{number} .line,.s{number} .bar,.s{number} .hole{{stroke:{colour}}}.s{number} .mark{{fill:{colour}}}"
+            ),
+        );
+    }
+    rules
 }
 
 /// A shape of its own for each series.
