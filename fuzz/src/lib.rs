@@ -22,6 +22,7 @@ pub mod init;
 pub mod json_rpc;
 pub mod messages;
 mod script;
+pub mod sealing;
 pub mod tlv;
 
 /// One fuzz target.
@@ -41,5 +42,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "init", run: init::run },
     Target { name: "json_rpc", run: json_rpc::run },
     Target { name: "messages", run: messages::run },
+    Target { name: "sealing", run: sealing::run },
     Target { name: "tlv", run: tlv::run },
 ];

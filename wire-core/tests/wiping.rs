@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt as _;
 use wire_core::connection::{
     ANY_LENGTH, CloseReason, Connection, Deadlines, Local, NoEvenTypes, Phase, Timestamp,
 };
-use wire_core::frame::OpenError;
-use wire_core::limits::{HEADER_LEN, MAX_FRAME_LEN};
+use wire_core::frame::{Ahead, OpenError};
+use wire_core::limits::{FRAME_OVERHEAD, HEADER_LEN, MAX_FRAME_LEN};
 use wire_core::message::features::FeatureSet;
 use wire_core::noise::{Initiator, Responder};
 use wire_core::secret::{EphemeralKey, Secret, StaticKey};
@@ -188,4 +188,76 @@ fn a_failed_opener_has_no_key_left() {
     let alive = memory(&opener);
     assert_eq!(opener.open_header(&mut [0; HEADER_LEN]), Err(OpenError::HeaderTag));
     assert_eq!(places(&memory(&opener), &alive, &[]), [0; 0]);
+}
+
+/// Frames of the dialer as they go out under its first key, and the keystream of their bodies: what sealing zeros gives.
+fn keystream_of(connection: &mut Connection<&Local>, frames: usize) -> Vec<Vec<u8>> {
+    (0..frames)
+        .map(|_| {
+            let mut frame = vec![0; FRAME_OVERHEAD + 64];
+            connection.seal(&mut frame).unwrap();
+            frame[HEADER_LEN..HEADER_LEN + 64].to_vec()
+        })
+        .collect()
+}
+
+/// Keystream and sealed bytes together are the message.
+#[test]
+fn no_keystream_outlives_its_frame() {
+    let mut streams = Vec::new();
+    with_open_pair(|dialer, _| streams = keystream_of(dialer, 4));
+    let key = &keys_of_the_dialer()[0];
+    let seen = |ahead: &Ahead<4>| {
+        let memory = memory(ahead);
+        streams.iter().map(|stream| !places(&memory, stream, &[]).is_empty()).collect::<Vec<_>>()
+    };
+    with_open_pair(|dialer, _| {
+        let mut ahead = Ahead::<4>::new();
+        dialer.prepare_sending(&mut ahead);
+        assert_eq!(seen(&ahead), [true; 4], "the test sees what it looks for");
+        assert_eq!(format!("{ahead:?}"), "Ahead { prepared: 4, room: 4, .. }");
+        assert!(!places(&memory(&ahead), key, &[]).is_empty(), "the test sees what it looks for");
+
+        let mut frame = [0; FRAME_OVERHEAD + 5];
+        dialer.seal_ahead(&mut ahead, &mut frame).unwrap();
+        assert_eq!(seen(&ahead), [false, true, true, true], "spent");
+
+        // What another connection, or another place of this one, leaves of it is nothing.
+        dialer.seal(&mut frame).unwrap();
+        dialer.seal_ahead(&mut ahead, &mut frame).unwrap();
+        assert_eq!(seen(&ahead), [false; 4], "thrown away");
+    });
+    with_open_pair(|dialer, _| {
+        let mut ahead = Ahead::<4>::new();
+        dialer.prepare_sending(&mut ahead);
+        ahead.clear();
+        assert_eq!(memory(&ahead), vec![0; size_of::<Ahead<4>>()], "cleared");
+
+        dialer.prepare_sending(&mut ahead);
+        for _ in 0..4 {
+            dialer.seal_ahead(&mut ahead, &mut [0; FRAME_OVERHEAD + 64]).unwrap();
+        }
+        assert_eq!(seen(&ahead), [false; 4], "all spent");
+        assert_eq!(places(&memory(&ahead), key, &[]), [0; 0], "and with the last the key");
+    });
+}
+
+/// The bytes of an `Option` are looked at after the value in it is gone.
+#[test]
+fn unspent_keystream_is_wiped_when_dropped() {
+    with_open_pair(|dialer, answerer| {
+        let mut slot = Some(Ahead::<4>::new());
+        for prepare in [Connection::prepare_sending, Connection::prepare_receiving] {
+            for connection in [&*dialer, &*answerer] {
+                let ahead = slot.insert(Ahead::new());
+                prepare(connection, ahead);
+                assert_eq!(ahead.prepared(), 4);
+                assert!(memory(&slot).iter().filter(|byte| **byte != 0).count() > 400);
+                slot = None;
+                scrub_stack();
+                // The niche that says `None` may take a byte or two.
+                assert!(memory(&slot).iter().filter(|byte| **byte != 0).count() < 32);
+            }
+        }
+    });
 }

@@ -116,7 +116,7 @@ impl<const FRAMES: usize, const BLOCKS: usize> Ahead<FRAMES, BLOCKS> {
             frame.wipe();
         }
         wipe(self.key.expose_mut());
-        (self.next, self.end) = (0, 0);
+        (self.nonce, self.next, self.end) = (0, 0, 0);
     }
 
     /// The first frame that is prepared, if it is for the text of `nonce` or the one after it.
@@ -167,7 +167,7 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
         self.nonce += 2;
         if self.next == self.end {
             wipe(self.key.expose_mut());
-            (self.next, self.end) = (0, 0);
+            (self.nonce, self.next, self.end) = (0, 0, 0);
         }
     }
 }
