@@ -53,7 +53,7 @@ fn frames(criterion: &mut Criterion) {
             measure("Oddwire", &mut Runs::new(Lanes::best()));
             measure("Oddwire, frame by frame", &mut Single::new());
             for lanes in Lanes::available().filter(|lanes| *lanes != Lanes::best()) {
-                measure(&format!("Oddwire, {}", lanes.name()), &mut Runs::new(lanes));
+                measure(&format!("Oddwire, lanes: {}", lanes.name()), &mut Runs::new(lanes));
             }
             measure("ring", &mut Bare::<Ring>::new());
             measure("aws-lc-rs", &mut Bare::<AwsLc>::new());

@@ -23,7 +23,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput
 use oddwire_benches::child::{self, Player, Progress};
 use oddwire_benches::end::{End, Ldk, Oddwire, loopback, secret};
 use oddwire_benches::{payload, settings, share_of};
-use oddwire_node::NodeId;
+use oddwire_node::{Limits, NodeId};
 use tokio::runtime::Runtime;
 use wire_core::limits::FRAME_OVERHEAD;
 
@@ -31,8 +31,7 @@ use wire_core::limits::FRAME_OVERHEAD;
 const SIZES: [usize; 3] = [64, 1024, 65_535];
 /// Messages that a sender queues before it lets others run.
 const CHUNK: u64 = 64;
-/// What one write of Oddwire's takes along.
-const WRITE_FRAMES: usize = 64;
+/// What one write of Oddwire's takes along at most, beside [`Limits::frames_per_write`].
 const WRITE_BYTES: usize = 64 * 1024;
 
 fn main() {
@@ -131,7 +130,7 @@ impl<E: End> Link<E> {
 fn sealed_bytes(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
     let (step, _) = step_and_window(size);
     let frame = size + FRAME_OVERHEAD;
-    let frames = (WRITE_BYTES / frame).clamp(1, WRITE_FRAMES);
+    let frames = (WRITE_BYTES / frame).clamp(1, Limits::default().frames_per_write);
     let bytes = payload(frame * frames);
     let runtime = one_thread();
     let step_bytes = step * frame as u64;

@@ -12,6 +12,7 @@ mod profile;
 mod report;
 mod suite;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -68,11 +69,14 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
 
     let (results, failed) = measure(workspace, &wanted, options.quick)?;
     let mut aims = aims::aims(&results);
+    let mut profiles: BTreeMap<String, String> = BTreeMap::new();
     for aim in aims.iter_mut().filter(|aim| !aim.is_met) {
-        let bench = aim.id.split('/').next().unwrap_or_default();
-        // A reader without a profiler still has the table.
-        let shown = profile::profile(workspace, bench, &aim.id);
-        aim.profile = Some(shown.unwrap_or_else(|error| format!("no profile: {error:#}\n")));
+        let profile = profiles.entry(aim.id.clone()).or_insert_with_key(|id| {
+            let bench = id.split('/').next().unwrap_or_default();
+            // A reader without a profiler still has the table.
+            profile::profile(workspace, bench, id).unwrap_or_else(|error| format!("no profile: {error:#}\n"))
+        });
+        aim.profile = Some(profile.clone());
     }
 
     let is_complete = options.only.is_empty() && !options.quick && failed.is_empty();

@@ -1,12 +1,15 @@
 //! What the project wants to reach, and whether one run has reached it.
 //!
 //! An aim is a ratio of two figures of the same run, or a figure itself. Where it is "not slower than" or "the same as",
-//! the noise of the two figures is granted, for two equal things differ by it; a factor gets nothing.
+//! the noise of the two figures is granted, up to a twentieth, for two equal things differ by it; a factor gets nothing.
 
 use super::machine::has_feature;
 use super::measurements::{Measurement, Results};
 
 const OURS: &str = "Oddwire";
+
+/// The most noise that is granted: a run that is noisier proves nothing by it.
+const MOST_NOISE: f64 = 0.05;
 
 /// One aim.
 #[derive(Debug)]
@@ -201,9 +204,9 @@ pub(super) fn times(ratio: f64) -> String {
     }
 }
 
-/// How far the ratio of these two may be off.
+/// How far the ratio of these two may be off when they are equal.
 fn noise(one: &Measurement, other: &Measurement) -> f64 {
-    one.noise.unwrap_or_default() + other.noise.unwrap_or_default()
+    (one.noise.unwrap_or_default() + other.noise.unwrap_or_default()).min(MOST_NOISE)
 }
 
 /// The message's size in the name of a group of the queue.

@@ -14,6 +14,10 @@ pub(super) struct Plot {
     pub(super) svg: String,
 }
 
+/// Candidates that are in the tables only: lanes that a machine has and does not choose. The pictures are for those who
+/// choose between libraries.
+const FORCED: &str = "Oddwire, lanes:";
+
 /// What each plot shows.
 struct Subject {
     file: &'static str,
@@ -95,6 +99,7 @@ fn draw(subject: &Subject, results: &Results) -> Option<Plot> {
         .filter_map(|one| Some((one, place(&one.case)?)))
         .collect();
     let series: Vec<Series<'_>> = (results.names(group).into_iter())
+        .filter(|name| !name.starts_with(FORCED))
         .map(|name| {
             let mut points: Vec<Point> = (of_group.iter())
                 .filter(|(one, _)| one.name == name)
