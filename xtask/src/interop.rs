@@ -1,10 +1,11 @@
 //! `interop`: the Python programs that speak with us as independent code.
 //!
 //! They stand in `rpc/tests/pyln/`: every `test_*.py` there is a program of its own that ends with status 0 when all of
-//! it held. Their packages, with the versions that `requirements.txt` beside them names, live in a virtual environment
+//! it held. What is in `testing/` below it is a suite for pytest, on pyln-testing, as authors of plugins have them. Their packages, with the versions that `requirements.txt` beside them names, live in a virtual environment
 //! under the target directory; nothing is installed into the machine.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
@@ -33,10 +34,23 @@ pub(crate) fn interop(workspace: &Workspace) -> Result<()> {
             failed.push(format!("{error:#}"));
         }
     }
+    if let Err(error) = run::show(&mut suite(workspace, &python, &directory.join("testing"))) {
+        failed.push(format!("{error:#}"));
+    }
     if !failed.is_empty() {
         bail!("{}", failed.join("\n"));
     }
     Ok(())
+}
+
+/// The suite on pyln-testing. Its nodes mostly wait for a poll of that library's, so that many can run at a time.
+fn suite(workspace: &Workspace, python: &Path, directory: &Path) -> Command {
+    let mut command = workspace.program(python);
+    let pytest = ["-m", "pytest", "--quiet", "--numprocesses=4", "-p", "no:cacheprovider"];
+    command.args(pytest).arg(workspace.relative(directory));
+    command.env("ODDWIRED", workspace.binary("oddwired"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
 }
 
 fn scripts(directory: &Path) -> io::Result<Vec<PathBuf>> {

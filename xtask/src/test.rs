@@ -41,7 +41,11 @@ const CHECKS: &[Check] = &[
         run: features::features,
     },
     Check { name: "loom", proves: "the send queue holds under every interleaving", run: loom::loom },
-    Check { name: "interop", proves: "pyln-proto as a peer, pyln-client as a client", run: interop::interop },
+    Check {
+        name: "interop",
+        proves: "pyln-proto as a peer, pyln-client as a client, pyln-testing as a suite",
+        run: interop::interop,
+    },
     Check { name: "demo", proves: "the two programs do the main job, as a user would", run: demo::demo },
 ];
 

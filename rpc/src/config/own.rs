@@ -25,7 +25,7 @@ const WITHOUT_MEANING: &[(&str, OptionKind)] = {
         ("commit-time", Int), ("experimental-dual-fund", Flag), ("experimental-offers", Flag),
         ("experimental-onion-messages", Flag), ("experimental-peer-storage", Flag),
         ("experimental-shutdown-wrong-funding", Flag), ("experimental-splicing", Flag),
-        ("fee-base", Int), ("fee-per-satoshi", Int), ("force-feerates", Text), ("funding-confirms", Int),
+        ("fee-base", Int), ("fee-per-satoshi", Int), ("grpc-port", Int), ("force-feerates", Text), ("funding-confirms", Int),
         ("htlc-maximum-msat", Text), ("htlc-minimum-msat", Text), ("ignore-fee-limits", Bool), ("large-channels", Flag),
         ("max-concurrent-htlcs", Int), ("max-dust-htlc-exposure-msat", Text), ("min-capacity-sat", Int),
         ("min-emergency-msat", Text), ("require-confirmed-inputs", Bool), ("rescan", Int), ("wallet", Text),
@@ -86,7 +86,12 @@ fn described(argument: &clap::Arg) -> Option<OptionSpec> {
     Some(OptionSpec {
         name: name.to_owned(),
         kind,
-        times: if matches!(argument.get_action(), ArgAction::Append) { Times::Many } else { Times::Once },
+        // Rules of `log-level` add up, but it is listed as an option with one value, the last, as Core Lightning does.
+        times: if matches!(argument.get_action(), ArgAction::Append) && name != "log-level" {
+            Times::Many
+        } else {
+            Times::Once
+        },
         change: Change::AtStart,
         standing: Standing::Current,
         help: argument.get_help().map(ToString::to_string).unwrap_or_default(),

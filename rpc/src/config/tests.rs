@@ -108,23 +108,23 @@ fn listed(options: &OptionTable, name: &str) -> Value {
 #[test]
 fn files_are_read_from_the_general_to_the_particular_and_the_command_line_wins() {
     let home = directory(&[
-        ("config", "# a comment\n\nregtest\nalias=global\nrgb=010203\nlog-level=debug\n"),
-        ("regtest/config", "alias=network\nlog-level=info:plugin\ninclude more/other\r\n"),
+        ("config", "# a comment\n\nregtest\nalias=global\nrgb=010203\nlog-file=a\n"),
+        ("regtest/config", "alias=network\nlog-file=b\ninclude more/other\r\n"),
         ("regtest/more/other", "rpc-file-mode=0640\n"),
     ]);
     let (config, options) = run_in(home.path(), &["--rgb=040506"]).unwrap();
     assert_eq!(config.place.network, Network::Regtest);
     assert_eq!((config.alias.as_deref(), config.rgb), (Some("network"), Some([4, 5, 6])));
-    assert_eq!((config.rpc_file_mode, config.log.rules.len()), (0o640, 2));
+    assert_eq!((config.rpc_file_mode, config.log.files.len()), (0o640, 2));
     let source = |name| listed(&options, name)["source"].as_str().unwrap().to_owned();
     let path = |name, line| format!("{}:{line}", home.path().join(name).display());
     assert_eq!(source("alias"), path("regtest/config", 1));
     assert_eq!(source("rpc-file-mode"), path("regtest/more/other", 1));
     assert_eq!(source("rgb"), "cmdline");
     assert_eq!(source("autolisten"), "default");
-    let levels = listed(&options, "log-level");
-    assert_eq!(levels["values_str"], serde_json::json!(["debug", "info:plugin"]));
-    assert_eq!(levels["sources"], serde_json::json!([path("config", 6), path("regtest/config", 2)]));
+    let files = listed(&options, "log-file");
+    assert_eq!(files["values_str"], serde_json::json!(["a", "b"]));
+    assert_eq!(files["sources"], serde_json::json!([path("config", 6), path("regtest/config", 2)]));
 }
 
 #[test]
