@@ -88,6 +88,16 @@ impl CipherState {
         tag
     }
 
+    /// Encrypts the next two texts, the first of at most 64 bytes, for which keystream is made together; returns their tags.
+    ///
+    /// The key is never replaced between them: [`NONCES_PER_KEY`] is even, and texts come in pairs.
+    pub(crate) fn seal_two(&mut self, texts: [&mut [u8]; 2]) -> [[u8; TAG_LEN]; 2] {
+        let tags = aead::seal_two(self.under(), texts);
+        self.advance();
+        self.advance();
+        tags
+    }
+
     /// As [`Self::open`], with the pad of the next text.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use core::fmt;
 
 use subtle::ConstantTimeEq as _;
 
-use super::lanes::{BLOCK_LEN, Blocks, Lanes, MOST_LANES, Place, xor_bytes};
+use super::lanes::{BLOCK_LEN, Block, Blocks, Lanes, MOST_LANES, Place, xor_bytes};
 use super::poly1305::Poly1305;
 use crate::{
     limits::{KEY_LEN, TAG_LEN},
@@ -21,9 +21,9 @@ use crate::{
 /// The counter of the first block of a text's stream. RFC 8439, 2.8: block 0 makes the key for the tag.
 pub(crate) const FIRST_STREAM_BLOCK: u32 = 1;
 
-/// The blocks that are made on the spot for a text: the key for its tag and the first of its stream. As many as the widest
-/// kernel makes at once; where there are no lanes more would only take up stack.
-const ON_THE_SPOT: usize = if MOST_LANES > 2 { MOST_LANES } else { 2 };
+/// The blocks that are made on the spot for a text, or for a length and its body: keys for tags, and the first of the
+/// streams. As many as the widest kernel makes at once; where there are no lanes more would only take up stack.
+const ON_THE_SPOT: usize = if MOST_LANES > 4 { MOST_LANES } else { 4 };
 
 /// The tag does not belong to this text under this key and nonce: it was altered, moved, or sealed by another
 /// key.
@@ -98,6 +98,27 @@ pub(crate) fn open_with(
     Ok(())
 }
 
+/// Encrypts two texts that follow each other under one key, the first of at most 64 bytes, with one pass over the lanes for
+/// what both need; returns their tags.
+pub(crate) fn seal_two(under: Under<'_>, texts: [&mut [u8]; 2]) -> [[u8; TAG_LEN]; 2] {
+    let [first, second] = texts;
+    let next = Under { nonce: under.nonce + 1, ..under };
+    let mut places = [Place { nonce: next.nonce, counter: 0 }; ON_THE_SPOT];
+    let (of_first, of_second) = places.split_at_mut(2);
+    for (place, counter) in of_first.iter_mut().zip(0..) {
+        *place = Place { nonce: under.nonce, counter };
+    }
+    for (place, counter) in of_second.iter_mut().zip(0..) {
+        place.counter = counter;
+    }
+    let mut blocks = Blocks::<ON_THE_SPOT>::new();
+    let count = ON_THE_SPOT.min(3 + second.len().div_ceil(BLOCK_LEN));
+    let blocks = &mut blocks.as_mut_slice()[..count];
+    under.lanes.blocks(under.key.expose(), &places[..count], blocks);
+    let (of_first, of_second) = blocks.split_at(2);
+    [seal_with(under, pad_of(of_first), &[], first), seal_with(next, pad_of(of_second), &[], second)]
+}
+
 /// Makes the pad for a text of `len` bytes, uses it and wipes it.
 fn with_pad<R>(under: Under<'_>, len: usize, use_it: impl FnOnce(Pad<'_>) -> R) -> R {
     let mut blocks = Blocks::<ON_THE_SPOT>::new();
@@ -106,11 +127,15 @@ fn with_pad<R>(under: Under<'_>, len: usize, use_it: impl FnOnce(Pad<'_>) -> R) 
         place.counter = counter;
     }
     let count = ON_THE_SPOT.min(1 + len.div_ceil(BLOCK_LEN));
-    under.lanes.blocks(under.key.expose(), &places[..count], &mut blocks.as_mut_slice()[..count]);
-    let (first, stream) = blocks.as_slice()[..count].as_flattened().split_at(BLOCK_LEN);
-    let mut tag_key = Secret::new([0; KEY_LEN]);
-    tag_key.expose_mut().copy_from_slice(&first[..KEY_LEN]);
-    use_it(Pad { tag_key: tag_key.expose(), stream })
+    let blocks = &mut blocks.as_mut_slice()[..count];
+    under.lanes.blocks(under.key.expose(), &places[..count], blocks);
+    use_it(pad_of(blocks))
+}
+
+/// The pad that blocks from block 0 on are. There is at least one.
+fn pad_of(blocks: &[Block]) -> Pad<'_> {
+    let (first, stream) = blocks.as_flattened().split_at(BLOCK_LEN);
+    Pad { tag_key: &first.as_chunks().0[0], stream }
 }
 
 /// Xors the text with its stream: first what is there of it, then the rest.
@@ -129,7 +154,9 @@ fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
 
 fn tag_of(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
     let mut tag = Poly1305::new(pad.tag_key);
-    tag.absorb(associated);
+    if !associated.is_empty() {
+        tag.absorb(associated);
+    }
     tag.absorb_with(under.lanes, text);
     tag.finish(associated.len(), text.len())
 }

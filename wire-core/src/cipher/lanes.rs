@@ -53,6 +53,9 @@ pub(crate) const MOST_LANES: usize = 16;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) const MOST_LANES: usize = 1;
 
+/// With fewer limbs no vector arithmetic of Poly1305 pays, since the powers of its point must be made first. Measured.
+const FEWEST_LIMBS: usize = 24;
+
 /// What ChaCha20 makes at a time, in bytes. RFC 8439, 2.3.
 pub(crate) const BLOCK_LEN: usize = 64;
 
@@ -206,7 +209,12 @@ impl Lanes {
 
     /// Takes limbs into the sum of Poly1305, several at once, and answers how many: all that fill the lanes if they are worth
     /// it. The caller does the rest.
+    #[inline]
     pub(super) fn absorb(self, sum: &mut Sum, limbs: &[[u8; LIMB_LEN]]) -> usize {
+        if limbs.len() < FEWEST_LIMBS { 0 } else { self.absorb_many(sum, limbs) }
+    }
+
+    fn absorb_many(self, sum: &mut Sum, limbs: &[[u8; LIMB_LEN]]) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Width::Avx2 | Width::Avx512 => {

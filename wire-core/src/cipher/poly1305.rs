@@ -49,13 +49,9 @@ impl Poly1305 {
     /// A text may be taken in in pieces, if all but the last are multiples of 16 bytes.
     pub(crate) fn absorb(&mut self, part: &[u8]) {
         let (limbs, rest) = part.as_chunks();
-        for limb in limbs {
-            self.sum.absorb(limb);
-        }
+        self.sum.absorb(limbs);
         if !rest.is_empty() {
-            let mut limb = [0; LIMB_LEN];
-            limb[..rest.len()].copy_from_slice(rest);
-            self.sum.absorb(&limb);
+            self.sum.absorb(&[filled_up(rest)]);
         }
     }
 
@@ -67,10 +63,10 @@ impl Poly1305 {
     }
 
     /// Takes in the two lengths, in bytes, that end the input, and gives the tag. RFC 8439, 2.8.
-    pub(crate) fn finish(mut self, associated_len: usize, text_len: usize) -> [u8; TAG_LEN] {
+    pub(crate) fn finish(&mut self, associated_len: usize, text_len: usize) -> [u8; TAG_LEN] {
         // Our lengths end at 65,535: a `usize` always fits.
         let lengths = (text_len as u128) << 64 | associated_len as u128;
-        self.sum.absorb(&lengths.to_le_bytes());
+        self.sum.absorb(&[lengths.to_le_bytes()]);
         self.sum.reduced().wrapping_add(self.mask).to_le_bytes()
     }
 }
@@ -81,6 +77,27 @@ impl Drop for Poly1305 {
         self.mask = 0;
         zeroize::optimization_barrier(self);
     }
+}
+
+/// A limb of fewer than 16 bytes and zeros. Piece by piece, since a call to copy a few bytes takes longer than they do.
+fn filled_up(mut rest: &[u8]) -> [u8; LIMB_LEN] {
+    let (mut limb, mut shift) = (0, 0);
+    if let Some((eight, behind)) = rest.split_first_chunk() {
+        limb = u128::from(u64::from_le_bytes(*eight));
+        (rest, shift) = (behind, 64);
+    }
+    if let Some((four, behind)) = rest.split_first_chunk() {
+        limb |= u128::from(u32::from_le_bytes(*four)) << shift;
+        (rest, shift) = (behind, shift + 32);
+    }
+    if let Some((two, behind)) = rest.split_first_chunk() {
+        limb |= u128::from(u16::from_le_bytes(*two)) << shift;
+        (rest, shift) = (behind, shift + 16);
+    }
+    if let Some(byte) = rest.first() {
+        limb |= u128::from(*byte) << shift;
+    }
+    limb.to_le_bytes()
 }
 
 /// RFC 8439, 2.5: these bits of the point are zero, which keeps the arithmetic below free of overflow.

@@ -80,6 +80,12 @@ pub(super) mod sealed {
         /// is room for, or as are left under the present key. The cipher stands before a length.
         fn prepare(&mut self, cipher: &CipherState, frames: usize);
 
+        /// What is prepared for the next two texts of the cipher, a length and a body of `body_len` bytes. If nothing is, it
+        /// is made for `frames` frames, unless the body is longer than what is kept of its stream: then keystream that
+        /// is made for all of it at once is the better choice.
+        fn for_frame(&mut self, cipher: &CipherState, frames: usize, body_len: usize)
+        -> Option<[Pad<'_>; 2]>;
+
         /// What is prepared for the next text of the cipher, if it is a length.
         fn for_length(&self, cipher: &CipherState) -> Option<Pad<'_>>;
 
@@ -148,14 +154,23 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
         self.end = u8::try_from(frames).unwrap_or(0);
     }
 
+    fn for_frame(&mut self, cipher: &CipherState, frames: usize, body_len: usize) -> Option<[Pad<'_>; 2]> {
+        if self.front(cipher, cipher.nonce()).is_none() {
+            if body_len > BLOCKS * BLOCK_LEN {
+                return None;
+            }
+            self.prepare(cipher, frames);
+        }
+        let frame = &self.frames[usize::from(self.next)];
+        Some([frame.for_length(), frame.for_body()])
+    }
+
     fn for_length(&self, cipher: &CipherState) -> Option<Pad<'_>> {
-        let frame = self.front(cipher, cipher.nonce())?;
-        Some(Pad { tag_key: &frame.length_tag_key, stream: &frame.length })
+        self.front(cipher, cipher.nonce()).map(FramePads::for_length)
     }
 
     fn for_body(&self, cipher: &CipherState) -> Option<Pad<'_>> {
-        let frame = self.front(cipher, cipher.nonce().wrapping_sub(1))?;
-        Some(Pad { tag_key: &frame.body_tag_key, stream: frame.body.as_flattened() })
+        self.front(cipher, cipher.nonce().wrapping_sub(1)).map(FramePads::for_body)
     }
 
     fn spend(&mut self) {
@@ -175,6 +190,10 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
 impl sealed::Sealed for OnDemand {
     fn prepare(&mut self, _: &CipherState, _: usize) {}
 
+    fn for_frame(&mut self, _: &CipherState, _: usize, _: usize) -> Option<[Pad<'_>; 2]> {
+        None
+    }
+
     fn for_length(&self, _: &CipherState) -> Option<Pad<'_>> {
         None
     }
@@ -193,6 +212,14 @@ impl<const BLOCKS: usize> FramePads<BLOCKS> {
         body: [[0; BLOCK_LEN]; BLOCKS],
         length: [0; LENGTH_LEN],
     };
+
+    fn for_length(&self) -> Pad<'_> {
+        Pad { tag_key: &self.length_tag_key, stream: &self.length }
+    }
+
+    fn for_body(&self) -> Pad<'_> {
+        Pad { tag_key: &self.body_tag_key, stream: self.body.as_flattened() }
+    }
 
     /// Fills at most [`AT_ONCE`] frames, the first of which has `nonce` for its length.
     fn fill(frames: &mut [Self], cipher: &CipherState, nonce: u16) {

@@ -77,16 +77,16 @@ impl Sealer {
             frame.split_first_chunk_mut::<HEADER_LEN>().ok_or(SealError::TooShort)?;
         let (body, tag) = body_and_tag.split_last_chunk_mut::<TAG_LEN>().ok_or(SealError::TooShort)?;
 
-        ahead.prepare(&self.cipher, frames);
-        let length_tag = match ahead.for_length(&self.cipher) {
-            Some(pad) => self.cipher.seal_with(pad, &mut length),
-            None => self.cipher.seal(&mut length),
+        let [length_tag, body_tag] = match ahead.for_frame(&self.cipher, frames, body_len) {
+            Some([for_length, for_body]) => {
+                let length_tag = self.cipher.seal_with(for_length, &mut length);
+                let body_tag = self.cipher.seal_with(for_body, body);
+                ahead.spend();
+                [length_tag, body_tag]
+            }
+            None => self.cipher.seal_two([&mut length, body]),
         };
-        *tag = match ahead.for_body(&self.cipher) {
-            Some(pad) => self.cipher.seal_with(pad, body),
-            None => self.cipher.seal(body),
-        };
-        ahead.spend();
+        *tag = body_tag;
         let (length_room, length_tag_room) = header.split_at_mut(LENGTH_LEN);
         length_room.copy_from_slice(&length);
         length_tag_room.copy_from_slice(&length_tag);

@@ -37,7 +37,7 @@ pub(super) fn xor_blocks(key: &[u32; 8], place: Place, text: &mut [Block; LANES]
 fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [__m512i; LANES] {
     let start = start(key, places);
     let mut state = start;
-    rounds!(state);
+    rounds!(state, ());
     for (word, start) in state.iter_mut().zip(start) {
         *word = add(*word, start);
     }
@@ -105,25 +105,25 @@ fn xor(a: __m512i, b: __m512i) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn rotate_16(a: __m512i) -> __m512i {
+fn rotate_16(a: __m512i, (): ()) -> __m512i {
     _mm512_rol_epi32::<16>(a)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn rotate_12(a: __m512i) -> __m512i {
+fn rotate_12(a: __m512i, (): ()) -> __m512i {
     _mm512_rol_epi32::<12>(a)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn rotate_8(a: __m512i) -> __m512i {
+fn rotate_8(a: __m512i, (): ()) -> __m512i {
     _mm512_rol_epi32::<8>(a)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn rotate_7(a: __m512i) -> __m512i {
+fn rotate_7(a: __m512i, (): ()) -> __m512i {
     _mm512_rol_epi32::<7>(a)
 }
 

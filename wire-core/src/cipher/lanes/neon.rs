@@ -45,7 +45,7 @@ fn quarters(blocks: &mut [Block; LANES]) -> &mut [Quarter] {
 fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [[uint32x4_t; 4]; LANES] {
     let start = start(key, places);
     let mut state = start;
-    rounds!(state);
+    rounds!(state, ());
     for (word, start) in state.iter_mut().zip(start) {
         *word = add(*word, start);
     }
@@ -112,25 +112,25 @@ fn xor(a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn rotate_16(a: uint32x4_t) -> uint32x4_t {
+fn rotate_16(a: uint32x4_t, (): ()) -> uint32x4_t {
     vreinterpretq_u32_u16(vrev32q_u16(vreinterpretq_u16_u32(a)))
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn rotate_12(a: uint32x4_t) -> uint32x4_t {
+fn rotate_12(a: uint32x4_t, (): ()) -> uint32x4_t {
     vsriq_n_u32::<20>(vshlq_n_u32::<12>(a), a)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn rotate_8(a: uint32x4_t) -> uint32x4_t {
+fn rotate_8(a: uint32x4_t, (): ()) -> uint32x4_t {
     vsriq_n_u32::<24>(vshlq_n_u32::<8>(a), a)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn rotate_7(a: uint32x4_t) -> uint32x4_t {
+fn rotate_7(a: uint32x4_t, (): ()) -> uint32x4_t {
     vsriq_n_u32::<25>(vshlq_n_u32::<7>(a), a)
 }
 

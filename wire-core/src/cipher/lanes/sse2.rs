@@ -44,7 +44,7 @@ fn quarters(blocks: &mut [Block; LANES]) -> &mut [Quarter] {
 fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [[__m128i; 4]; LANES] {
     let start = start(key, places);
     let mut state = start;
-    rounds!(state);
+    rounds!(state, ());
     for (word, start) in state.iter_mut().zip(start) {
         *word = add(*word, start);
     }
@@ -97,25 +97,25 @@ fn xor(a: __m128i, b: __m128i) -> __m128i {
 /// Half words are moved in two steps, one less than shifts take.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn rotate_16(a: __m128i) -> __m128i {
+fn rotate_16(a: __m128i, (): ()) -> __m128i {
     _mm_shufflehi_epi16::<0b10_11_00_01>(_mm_shufflelo_epi16::<0b10_11_00_01>(a))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn rotate_12(a: __m128i) -> __m128i {
+fn rotate_12(a: __m128i, (): ()) -> __m128i {
     _mm_or_si128(_mm_slli_epi32::<12>(a), _mm_srli_epi32::<20>(a))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn rotate_8(a: __m128i) -> __m128i {
+fn rotate_8(a: __m128i, (): ()) -> __m128i {
     _mm_or_si128(_mm_slli_epi32::<8>(a), _mm_srli_epi32::<24>(a))
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn rotate_7(a: __m128i) -> __m128i {
+fn rotate_7(a: __m128i, (): ()) -> __m128i {
     _mm_or_si128(_mm_slli_epi32::<7>(a), _mm_srli_epi32::<25>(a))
 }
 

@@ -18,8 +18,14 @@ impl Sum {
         Self { point: limbs(point & CLAMP), value: [0; 5] }
     }
 
-    /// sum = (sum + 2^128 + limb) * point, nearly reduced.
-    pub(super) fn absorb(&mut self, limb: &[u8; LIMB_LEN]) {
+    /// For each limb, sum = (sum + 2^128 + limb) * point, nearly reduced.
+    pub(super) fn absorb(&mut self, limbs: &[[u8; LIMB_LEN]]) {
+        for limb in limbs {
+            self.absorb_one(limb);
+        }
+    }
+
+    fn absorb_one(&mut self, limb: &[u8; LIMB_LEN]) {
         for (sum, limb) in self.value.iter_mut().zip(limbs(u128::from_le_bytes(*limb))) {
             *sum += limb;
         }

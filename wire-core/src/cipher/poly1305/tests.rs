@@ -47,17 +47,13 @@ fn limbs(text: &[u8]) -> &[[u8; LIMB_LEN]] {
 
 fn wide_value(point: u128, text: &[u8]) -> u128 {
     let mut sum = wide::Sum::new(point);
-    for limb in limbs(text) {
-        sum.absorb(limb);
-    }
+    sum.absorb(limbs(text));
     sum.reduced()
 }
 
 fn narrow_value(point: u128, text: &[u8]) -> u128 {
     let mut sum = narrow::Sum::new(point);
-    for limb in limbs(text) {
-        sum.absorb(limb);
-    }
+    sum.absorb(limbs(text));
     sum.reduced()
 }
 
@@ -90,12 +86,12 @@ proptest! {
 #[test]
 fn a_wiped_sum_is_nothing() {
     let (mut wide, mut narrow) = (wide::Sum::new(u128::MAX), narrow::Sum::new(u128::MAX));
-    wide.absorb(&[7; LIMB_LEN]);
-    narrow.absorb(&[7; LIMB_LEN]);
+    wide.absorb(&[[7; LIMB_LEN]]);
+    narrow.absorb(&[[7; LIMB_LEN]]);
     wide.wipe();
     narrow.wipe();
     // A sum without a point stays nothing whatever it takes in.
-    wide.absorb(&[7; LIMB_LEN]);
-    narrow.absorb(&[7; LIMB_LEN]);
+    wide.absorb(&[[7; LIMB_LEN]]);
+    narrow.absorb(&[[7; LIMB_LEN]]);
     assert_eq!((wide.reduced(), narrow.reduced()), (0, 0));
 }

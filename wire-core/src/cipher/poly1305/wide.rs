@@ -20,24 +20,26 @@ impl Sum {
         Self { point: [low, high], folded: high + (high >> 2), value: [0; 3] }
     }
 
-    /// sum = (sum + 2^128 + limb) * point.
+    /// For each limb, sum = (sum + 2^128 + limb) * point.
     #[inline]
-    pub(in crate::cipher) fn absorb(&mut self, limb: &[u8; LIMB_LEN]) {
-        let [low, high] = halves(u128::from_le_bytes(*limb));
-        let (h0, carry) = self.value[0].carrying_add(low, false);
-        let (h1, carry) = self.value[1].carrying_add(high, carry);
-        self.value = [h0, h1, self.value[2] + 1 + u64::from(carry)];
-        self.multiply();
+    pub(in crate::cipher) fn absorb(&mut self, limbs: &[[u8; LIMB_LEN]]) {
+        for limb in limbs {
+            let [low, high] = halves(u128::from_le_bytes(*limb));
+            let (h0, carry) = self.value[0].carrying_add(low, false);
+            let (h1, carry) = self.value[1].carrying_add(high, carry);
+            self.value = [h0, h1, self.value[2] + 1 + u64::from(carry)];
+            self.multiply();
+        }
     }
 
     /// sum = sum * point, nearly reduced.
     #[inline]
-    pub(in crate::cipher) fn multiply(&mut self) {
+    fn multiply(&mut self) {
         let [h0, h1, h2] = self.value;
         let [r0, r1] = self.point;
         // With a sum below 2^131 and a clamped point no line here exceeds 128 bits, nor `d2` 64.
         let d0 = product(h0, r0) + product(h1, self.folded);
-        let d1 = product(h0, r1) + product(h1, r0) + product(h2, self.folded);
+        let d1 = product(h0, r1) + product(h1, r0) + u128::from(h2 * self.folded);
         let d2 = h2 * r0;
 
         let [h0, carry] = halves(d0);
