@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Functions that are shown of each process.
+/// Functions that are shown of each thread.
 const SHOWN: usize = 12;
 /// Seconds for which criterion runs the measurement, without looking at its times: most of what is sampled must be that
 /// and not what comes before.
@@ -66,33 +66,45 @@ fn escaped(id: &str) -> String {
     id.chars().flat_map(|c| ["().+*?[]{}|^$".contains(c).then_some('\\'), Some(c)]).flatten().collect()
 }
 
-/// The first functions of each process, in the order of their share of all time.
+/// The first functions of each thread, in the order of their share of all time.
 fn in_short(report: &str) -> String {
-    let mut processes: Vec<(&str, Vec<(f64, &str)>)> = Vec::new();
+    let mut threads: Vec<(&str, Vec<(f64, &str)>)> = Vec::new();
     for line in report.lines().filter(|line| !line.starts_with('#')) {
         let mut fields = line.split('\t').map(str::trim);
-        if let (Some(share), Some(process), Some(symbol)) = (fields.next(), fields.next(), fields.next())
+        if let (Some(share), Some(thread), Some(symbol)) = (fields.next(), fields.next(), fields.next())
             && let Ok(share) = share.trim_end_matches('%').parse::<f64>()
         {
-            match processes.iter_mut().find(|(name, _)| *name == process) {
+            match threads.iter_mut().find(|(name, _)| *name == thread) {
                 Some((_, functions)) => functions.push((share, symbol)),
-                None => processes.push((process, vec![(share, symbol)])),
+                None => threads.push((thread, vec![(share, symbol)])),
             }
         }
     }
     let total = |functions: &[(f64, &str)]| functions.iter().map(|(share, _)| share).sum::<f64>();
-    processes.sort_by(|(_, one), (_, other)| total(other).total_cmp(&total(one)));
+    threads.sort_by(|(_, one), (_, other)| total(other).total_cmp(&total(one)));
     let mut text = String::new();
-    for (number, (_, functions)) in processes.iter().enumerate().filter(|(_, (_, all))| total(all) >= 2.0) {
+    for (number, (_, functions)) in threads.iter().enumerate().filter(|(_, (_, all))| total(all) >= 2.0) {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "process {}, {:.0} % of the samples", number + 1, total(functions));
+        let of_kernel: f64 =
+            (functions.iter()).filter(|(_, name)| is_of_kernel(name)).map(|(share, _)| share).sum();
+        let _ = writeln!(
+            text,
+            "thread {}: {:.0} % of the samples, {of_kernel:.0} % in the kernel",
+            number + 1,
+            total(functions)
+        );
         for (share, symbol) in functions.iter().take(SHOWN).filter(|(share, _)| *share >= 0.5) {
-            let (space, name) = symbol.split_at_checked(4).unwrap_or(("", symbol));
-            let kernel = if space.contains('k') { "kernel: " } else { "" };
-            let _ = writeln!(text, "{share:6.1} %  {kernel}{}", shortened(name.trim()));
+            let name = symbol.split_once(' ').map_or(*symbol, |(_, name)| name.trim());
+            let kernel = if is_of_kernel(symbol) { "kernel: " } else { "" };
+            let _ = writeln!(text, "{share:6.1} %  {kernel}{}", shortened(name));
         }
     }
     text
+}
+
+/// `perf` says so before the name.
+fn is_of_kernel(symbol: &str) -> bool {
+    symbol.starts_with("[k]")
 }
 
 /// A function's name without the hash at its end, and not longer than a line.
@@ -106,10 +118,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_of_perf_becomes_a_few_lines_per_process() {
+    fn a_report_of_perf_becomes_a_few_lines_per_thread() {
         let report = "# comment\n 40.00%\t  11:frame\t[.] seal::h0123456789abcdef  \t-\t-\n 30.00%\t 12:frame\t[k] copy\n 25.00%\t 11:frame\t[.] open\n";
-        let expected = "process 1, 65 % of the samples\n  40.0 %  seal\n  25.0 %  open\n\
-                        process 2, 30 % of the samples\n  30.0 %  kernel: copy\n";
+        let expected = "thread 1: 65 % of the samples, 0 % in the kernel\n  40.0 %  seal\n  25.0 %  open\n\
+                        thread 2: 30 % of the samples, 30 % in the kernel\n  30.0 %  kernel: copy\n";
         assert_eq!(in_short(report), expected);
     }
 

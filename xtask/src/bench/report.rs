@@ -109,7 +109,7 @@ impl Page<'_> {
         }
         page.push_str(
             "\n## Where the time goes\n\nOf what missed an aim: samples of `perf` over all processes of the measurement \
-             (`cargo xtask bench --profile NAME`). The first process is the busiest.\n",
+             (`cargo xtask bench --profile NAME`), thread by thread, the busiest first.\n",
         );
         let mut shown: Vec<&str> = Vec::new();
         for aim in missed {
