@@ -85,8 +85,10 @@ fn in_short(report: &str) -> String {
     let mut text = String::new();
     for (number, (_, functions)) in threads.iter().enumerate().filter(|(_, (_, all))| total(all) >= 2.0) {
         // Writing to a string does not fail.
-        let of_kernel: f64 =
-            (functions.iter()).filter(|(_, name)| is_of_kernel(name)).map(|(share, _)| share).sum();
+        // From zero, for the sum of nothing is a negative zero.
+        let of_kernel = (functions.iter())
+            .filter(|(_, name)| is_of_kernel(name))
+            .fold(0.0, |sum, (share, _)| sum + share);
         let _ = writeln!(
             text,
             "thread {}: {:.0} % of the samples, {of_kernel:.0} % in the kernel",
