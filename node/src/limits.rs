@@ -100,8 +100,8 @@ pub struct Limits {
     pub history_bytes: usize,
     /// Frames that one peer may have handled before the other peers of its thread get their turn.
     pub frames_per_turn: usize,
-    /// Queued messages that are encrypted for one vectored write; values over 64 count as that. When a connection breaks,
-    /// at most so many are reported as unsent without their payload.
+    /// Queued messages that are encrypted for one write, of at most 64 KiB in all unless a single one is longer; values over
+    /// 1,024 count as that. When a connection breaks, at most so many are reported as unsent without their payload.
     pub frames_per_write: usize,
 }
 
@@ -132,8 +132,10 @@ impl Default for Limits {
             backlog_bytes: 16 * 1024 * 1024,
             history_messages: 4_096,
             history_bytes: 2 * 1024 * 1024,
-            frames_per_turn: 256,
-            frames_per_write: 64,
+            // About as many small ones as one read brings.
+            frames_per_turn: 1_024,
+            // Small messages fill the 64 KiB.
+            frames_per_write: 1_024,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod dial;
 pub(crate) mod handle;
+mod keystream;
 pub(crate) mod mailbox;
 mod reader;
 mod task;

@@ -1,24 +1,29 @@
 //! The receiving side of a connection's task: bytes from the socket to whole frames, with as little memory as possible.
 //!
 //! Bytes are read into a buffer that belongs to the thread, not to the peer. Only what is left of an unfinished frame is
-//! kept with the peer, and it goes when the frame is whole. So a peer that says nothing holds no buffer at all, and one
-//! that announces a large frame and stops holds about as much as it has sent.
+//! kept with the peer, and it goes when the frame is whole: then its beginning is copied in front of what was just read, so
+//! that all of it lies together. So a peer that says nothing holds no buffer at all, and one that announces a large frame and
+//! stops holds about as much as it has sent. Bytes that come in drops are copied twice each, however many drops there are.
 
 use std::cell::RefCell;
-use std::io::{self, IoSliceMut};
+use std::io;
 
 use tokio::net::TcpStream;
+use wire_core::limits::MAX_FRAME_LEN;
 
-/// Read at a time. Fits the second level cache together with what handling it touches.
+/// Read at a time from a peer that sends small messages. Fits the second level cache together with what handling it touches,
+/// and holds about as many frames as are handled in a turn.
 const READ_LEN: usize = 64 * 1024;
 
-/// Room that is made at once for the rest of an unfinished frame. After that it doubles: a peer makes us reserve at most
-/// as much again as it has sent, and this.
-const FIRST_ROOM: usize = 4 * 1024;
+/// Read at a time from a peer whose unfinished frame lacks more than [`LARGE`]: a few of the largest frames.
+const LARGE_READ_LEN: usize = 4 * 64 * 1024;
+
+/// See [`LARGE_READ_LEN`].
+const LARGE: usize = 8 * 1024;
 
 thread_local! {
-    /// Never held across an await.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_LEN]);
+    /// The beginning of a frame, if one is kept, and what is read. Never held across an await.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_FRAME_LEN + LARGE_READ_LEN]);
 }
 
 /// What a connection has received and not consumed.
@@ -78,49 +83,38 @@ impl Reader {
     pub(super) fn read(
         &mut self,
         stream: &TcpStream,
-        mut digest: impl FnMut(&mut [u8]) -> Digested,
+        digest: impl FnOnce(&mut [u8]) -> Digested,
     ) -> io::Result<Progress> {
         SCRATCH.with_borrow_mut(|scratch| {
-            // The rest of an unfinished frame goes where its beginning is; only what follows it into the scratch buffer.
             let begun = self.kept.len();
-            let room = if begun == 0 { 0 } else { self.wanted.clamp(1, begun.max(FIRST_ROOM)) };
-            let read = if room == 0 {
-                stream.try_read(scratch)
-            } else {
-                self.kept.reserve_exact(room);
-                self.kept.resize(begun + room, 0);
-                let (_, rest) = self.kept.split_at_mut(begun);
-                let beyond: &mut [u8] = if room < self.wanted { &mut [] } else { scratch };
-                stream.try_read_vectored(&mut [IoSliceMut::new(rest), IoSliceMut::new(beyond)])
-            };
-            let read = match read {
+            let read_len = if self.wanted > LARGE { LARGE_READ_LEN } else { READ_LEN };
+            if scratch.len() < begun + read_len {
+                // Cannot be: an unfinished frame is shorter than the longest.
+                scratch.resize(begun + read_len, 0);
+            }
+            let (beginning, room) = scratch.split_at_mut(begun);
+            let room = room.get_mut(..read_len).unwrap_or_default();
+            let read = match stream.try_read(room) {
+                Ok(0) => return Ok(Progress::End),
                 Ok(read) => read,
-                Err(error) => {
-                    self.kept.truncate(begun);
-                    let would_block =
-                        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
-                    return if would_block { Ok(Progress::Nothing) } else { Err(error) };
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+                {
+                    return Ok(Progress::Nothing);
                 }
+                Err(error) => return Err(error),
             };
-            self.kept.truncate(begun + read.min(room));
-            if read == 0 {
-                return Ok(Progress::End);
-            }
-            if room > 0 {
-                self.resume(&mut digest);
-            }
-            let fresh = scratch.get_mut(..read.saturating_sub(room)).unwrap_or_default();
-            if fresh.is_empty() {
+            if begun > 0 && read < self.wanted {
+                self.kept.extend_from_slice(room.get(..read).unwrap_or_default());
+                self.wanted -= read;
                 return Ok(Progress::Some(read));
             }
-            if self.kept.is_empty() && !self.unread {
-                let digested = digest(fresh);
-                self.note(digested.rest);
-                self.kept = fresh.get(digested.consumed..).unwrap_or_default().to_vec();
-            } else {
-                self.kept.extend_from_slice(fresh);
-                self.unread = true;
-            }
+            beginning.copy_from_slice(&self.kept);
+            let bytes = scratch.get_mut(..begun + read).unwrap_or_default();
+            let digested = digest(bytes);
+            self.note(digested.rest);
+            let rest = bytes.get(digested.consumed..).unwrap_or_default();
+            self.kept = rest.to_vec();
             Ok(Progress::Some(read))
         })
     }

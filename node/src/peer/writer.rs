@@ -4,20 +4,33 @@
 //! Frames must reach the wire in the order in which they were sealed. So a run of messages is sealed only when
 //! everything sealed before it is in the same write, and what the protocol comes to owe meanwhile waits for at most
 //! that run.
+//!
+//! A run of large messages goes to the socket from where it lies, one slice for each. For small ones the system would spend
+//! longer on the slices than on the bytes, so these are copied together first; they remain in the queue all the same
+//! until they are written.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
 use tokio::net::TcpStream;
 use wire_core::connection::{Connection, Local, Phase, SealRefused, Timestamp};
+use wire_core::frame::{SealError, SealRun};
 use wire_core::limits::{HEADER_LEN, MAX_FRAME_LEN, TAG_LEN};
 
 use super::handle::Counted;
-use crate::send_queue::Consumer;
+use super::keystream::{self, Frames};
+use crate::send_queue::{Consumer, Run};
 use crate::{Direction, NodeId, log};
 
-/// The most frames of one write; the limit of a node may be lower.
-pub(crate) const MAX_FRAMES_PER_WRITE: usize = 64;
+/// The most frames of one write; the limit of a node may be lower. Frames of 64 bytes fill [`RUN_BYTES`] before that.
+pub(crate) const MAX_FRAMES_PER_WRITE: usize = 1024;
+
+/// A run whose frames are smaller than this on average is copied together. Below it the copy is the cheaper one: a slice
+/// costs the system about as much as copying a few hundred bytes, and a write takes no more than [`MAX_SLICES`] of them.
+const GATHERED_BELOW: usize = 512;
+
+/// The most slices of one write: a run of frames that are not copied together, and what goes before it.
+const MAX_SLICES: usize = RUN_BYTES / GATHERED_BELOW + 1;
 
 /// Bytes of queued messages that are sealed for one write. What is sealed cannot be given back with its payload when the
 /// connection ends, and the protocol's own messages wait behind it, so no more than a socket usually takes at once.
@@ -29,6 +42,9 @@ const CONTROL_LEN: usize = 2 * MAX_FRAME_LEN;
 thread_local! {
     /// Frames of the protocol itself, until they are written. Never held across an await.
     static CONTROL: RefCell<Vec<u8>> = RefCell::new(vec![0; CONTROL_LEN]);
+
+    /// Where small frames are copied together. Never held across an await; a run fits without growing.
+    static GATHERED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(CONTROL_LEN + RUN_BYTES));
 }
 
 /// What was sealed and is not written yet, apart from what the send queue keeps itself.
@@ -89,27 +105,16 @@ impl Writer {
             let mut run = batch.as_mut().and_then(|batch| batch.next_run(bytes, frames));
             if let Some(run) = run.as_mut().filter(|_| may_seal) {
                 // A refusal leaves the frame and those behind it unsealed, and so unwritten, until the phase is decided.
-                let _: Result<(), SealRefused> = run.seal_each(|frame| turn.seal(connection, frame));
+                let _: Result<(), SealRefused> = turn.seal(connection, run);
             }
-
-            let mut slices = [IoSlice::new(&[]); MAX_FRAMES_PER_WRITE + 1];
-            let mut filled = 0;
-            if let (Some(run), Some((first, others))) = (&run, slices.split_first_mut()) {
-                *first = IoSlice::new(control);
-                filled = 1 + run.as_slices(others);
-            } else if let Some(first) = slices.first_mut() {
-                *first = IoSlice::new(control);
-                filled = 1;
-            }
-            let slices = slices.get(..filled).unwrap_or_default();
-            let total: usize = slices.iter().map(|slice| slice.len()).sum();
+            let total = control.len() + run.iter().flat_map(Run::unwritten).map(<[u8]>::len).sum::<usize>();
             if total == 0 {
                 self.run_is_sealed = false;
                 self.stalled_since = None;
                 return Ok(Wrote::NothingToDo);
             }
 
-            let (written, outcome) = match stream.try_write_vectored(slices) {
+            let (written, outcome) = match write_once(stream, control, run.as_ref(), total) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.stalled_since = None;
@@ -170,17 +175,44 @@ impl WriteTurn<'_> {
         len
     }
 
+    /// Seals what is not sealed of the run, with the keystream of several frames made at once.
     fn seal<L: AsRef<Local>>(
         &self,
         connection: &mut Connection<L>,
-        frame: &mut [u8],
+        run: &mut Run<'_>,
     ) -> Result<(), SealRefused> {
+        let frames = run.len();
+        keystream::sending(|ahead| {
+            let mut sealing = connection.seal_run(ahead, frames)?;
+            run.seal_each(|frame| self.seal_one(&mut sealing, frame).map_err(SealRefused::Frame))
+        })
+    }
+
+    fn seal_one(&self, sealing: &mut SealRun<'_, Frames>, frame: &mut [u8]) -> Result<(), SealError> {
         if let (Some(peer), Some(body_and_tag)) = (&self.peer, frame.get(HEADER_LEN..)) {
             let message_len = body_and_tag.len().saturating_sub(TAG_LEN);
             log::message(Direction::Out, peer, body_and_tag.get(..message_len).unwrap_or_default());
         }
-        connection.seal(frame)
+        sealing.seal(frame)
     }
+}
+
+/// One write of `control` and then the run, `total` bytes together.
+fn write_once(stream: &TcpStream, control: &[u8], run: Option<&Run<'_>>, total: usize) -> io::Result<usize> {
+    let Some(run) = run else { return stream.try_write(control) };
+    if run.len() > 1 && total / run.len() < GATHERED_BELOW {
+        return GATHERED.with_borrow_mut(|gathered| {
+            gathered.clear();
+            gathered.extend_from_slice(control);
+            run.unwritten().for_each(|bytes| gathered.extend_from_slice(bytes));
+            stream.try_write(gathered)
+        });
+    }
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let Some((first, others)) = slices.split_first_mut() else { return Ok(0) };
+    *first = IoSlice::new(control);
+    let filled = 1 + run.as_slices(others);
+    stream.try_write_vectored(slices.get(..filled).unwrap_or_default())
 }
 
 /// Custom messages are sealed in these phases only.

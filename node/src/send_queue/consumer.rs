@@ -191,7 +191,7 @@ impl Run<'_> {
     /// Puts what is sealed and not yet written into `slices`, for one vectored write. Answers how many it has filled.
     pub fn as_slices<'s>(&'s self, slices: &mut [IoSlice<'s>]) -> usize {
         let mut filled = 0;
-        for (slot, bytes) in slices.iter_mut().zip(self.sealed()) {
+        for (slot, bytes) in slices.iter_mut().zip(self.unwritten()) {
             *slot = IoSlice::new(bytes);
             filled += 1;
         }
@@ -222,8 +222,8 @@ impl Run<'_> {
         done
     }
 
-    /// The bytes of each sealed frame that are not yet written.
-    fn sealed(&self) -> impl Iterator<Item = &[u8]> {
+    /// The bytes of each sealed frame that are not yet written, in order.
+    pub fn unwritten(&self) -> impl Iterator<Item = &[u8]> {
         let Consumer { in_hand, written, .. } = &*self.consumer;
         let mut skip = *written;
         in_hand

@@ -21,6 +21,7 @@ use crate::connections::Place;
 use crate::events::{Event, IncomingMessage};
 use crate::node::Shared;
 use crate::peer::handle::Counted;
+use crate::peer::keystream;
 use crate::peer::mailbox::{PingAnswer, Requests};
 use crate::peer::reader::{Digested, Rest};
 use crate::{ConnectError, ConnectStage, Direction, PeerInfo, PingError, PingReply, SystemError, log};
@@ -159,13 +160,24 @@ impl Session {
 
     /// Has the connection look at received bytes, frame by frame, for at most `frames` frames.
     pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], frames: &mut usize) -> Digested {
+        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, frames))
+    }
+
+    fn digest_ahead(
+        &mut self,
+        ahead: &mut keystream::Frames,
+        now: Now,
+        bytes: &mut [u8],
+        frames: &mut usize,
+    ) -> Digested {
         let mut consumed = 0;
         loop {
             if *frames == 0 || !self.may_read() {
                 return Digested { consumed, rest: Rest::Later };
             }
             let rest = bytes.get_mut(consumed..).unwrap_or_default();
-            let received = self.connection.receive(now.timestamp, rest, &*self.shared.even_types);
+            let received =
+                self.connection.receive_ahead(ahead, now.timestamp, rest, &*self.shared.even_types);
             consumed += received.consumed;
             let wanted = received.wanted;
             if log::shows_messages()
