@@ -65,6 +65,29 @@ fn two_daemons_exchange_a_message_and_stop() {
 }
 
 #[test]
+fn a_killed_daemon_has_kept_what_it_answered() {
+    let dir = tempdir().unwrap();
+    let daemon = Daemon::start(dir.path(), &[]);
+    for number in 0..10 {
+        daemon.call(&["-k", "datastore", &format!("key=[\"n\",\"{number}\"]"), "string=kept"]);
+    }
+    daemon.process.signal("KILL");
+    daemon.process.wait();
+    let daemon = Daemon::start(dir.path(), &[]);
+    let kept = daemon.call(&["listdatastore", "n"]);
+    assert_eq!(kept["datastore"].as_array().unwrap().len(), 10, "{kept}");
+    daemon.cli(&["stop"]);
+    daemon.process.wait();
+
+    // A file that is no datastore is told at the start, by its name, and left alone.
+    let file = dir.path().join("regtest/datastore.redb");
+    std::fs::write(&file, "no datastore").unwrap();
+    let said = refusal(&mut oddwired(dir.path()));
+    assert!(said.contains("datastore.redb is damaged") && said.contains("move it away"), "{said}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"no datastore");
+}
+
+#[test]
 fn what_it_makes_is_for_its_user_only_and_the_key_stays() {
     let dir = tempdir().unwrap();
     let home = dir.path().join("home");
