@@ -141,6 +141,11 @@ impl CliError {
     }
 }
 
+/// The options of `oddwire-cli`, for its manual page.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs one command line, prints to standard output and, if it failed without an answer, to standard error.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {

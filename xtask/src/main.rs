@@ -15,6 +15,7 @@ mod features;
 mod fuzz;
 mod interop;
 mod loom;
+mod man;
 mod needs;
 mod report;
 mod run;
@@ -50,6 +51,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Run the benchmarks and write the table, the plots and whether the aims are met
     Bench(bench::Options),
+    /// Make the manual pages
+    Man,
     /// Do what CI does, install steps included
     Ci,
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Loom => loom::loom(&workspace),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
+        Command::Man => man::man(&workspace),
         Command::Ci => ci::ci(&workspace),
     });
     match done {
