@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire_core::connection::{ANY_LENGTH, Local};
-use wire_core::message::features::{BitTooHigh, Features};
+use wire_core::message::features::{BitTooHigh, Feature, Features};
 
 use crate::admission::Gatekeeper;
 use crate::clock::Clock;
@@ -16,10 +16,14 @@ use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
 use crate::events::Hub;
 use crate::node::Shared;
+use crate::onion::relay::{self, Relay};
 use crate::peer::accept::accept_all;
 use crate::peer::dial::Attempts;
 use crate::registry::Registry;
 use crate::{FeatureSet, Identity, Limits, Network, Node};
+
+/// The feature bits of every node: those that peers demand, and onion messages, which are forwarded for everybody.
+const OFFERED: FeatureSet = FeatureSet::DEFAULT.with_optional(Feature::OnionMessages);
 
 /// What a node is to be. Made by [`Node::builder`].
 #[derive(Default)]
@@ -61,12 +65,12 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds feature bits to those that our `init` offers anyway ([`FeatureSet::DEFAULT`]).
+    /// Adds feature bits to those that our `init` offers anyway ([`FeatureSet::DEFAULT`] and onion messages).
     ///
     /// # Errors
     /// [`BitTooHigh`], which cannot happen for bits that are in a set already.
     pub fn features(mut self, features: &FeatureSet) -> Result<NodeBuilder, BitTooHigh> {
-        let present = self.features.unwrap_or(FeatureSet::DEFAULT);
+        let present = self.features.unwrap_or(OFFERED);
         let union = Features::union(present.as_bytes(), features.as_bytes());
         self.features = Some(FeatureSet::from_features(union)?);
         Ok(self)
@@ -97,7 +101,7 @@ impl NodeBuilder {
         let (key, secrets) = identity.into_parts();
         let local = Local {
             key,
-            features: self.features.unwrap_or(FeatureSet::DEFAULT),
+            features: self.features.unwrap_or(OFFERED),
             chain_hash: self.network.chain_hash(),
             deadlines: limits.deadlines(),
             longest_message: ANY_LENGTH,
@@ -114,12 +118,14 @@ impl NodeBuilder {
             attempts: Attempts::new(limits.pending_outbound),
             hub: Hub::new(limits.backlog(), limits.history()),
             even_types: AllowedEvenTypes::none(),
+            onions: Relay::new(&limits),
             gatekeeper: self.gatekeeper,
             stop: watch::Sender::new(false),
         });
         for listener in listeners {
             tokio::spawn(accept_all(Arc::clone(&shared), listener));
         }
+        tokio::spawn(relay::run(Arc::clone(&shared)));
         Ok(Node::new(shared))
     }
 }

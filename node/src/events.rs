@@ -30,7 +30,9 @@ pub use self::history::{Epoch, ResumeError};
 pub use self::hub::Subscription;
 pub(crate) use self::hub::{Hub, IncomingMessage};
 
-use crate::{CloseReason, ConnectError, Direction, MessageType, NodeId, PeerInfo};
+use crate::{
+    CloseReason, ConnectError, Direction, MessageType, NodeId, OnionDropped, OnionMessage, PeerInfo,
+};
 
 /// Something that happened at the node.
 #[derive(Debug, Clone)]
@@ -71,6 +73,22 @@ pub enum Event {
         /// When it was read from the socket.
         received: SystemTime,
     },
+    /// A custom message came over several hops (record [`CUSTOM_MESSAGE_RECORD`](crate::onion::CUSTOM_MESSAGE_RECORD) of
+    /// an onion message). Nobody knows who sent it.
+    MessageFromAfar {
+        /// As for [`Event::CustomMessage`]; both are counted together.
+        number: u64,
+        /// Its type.
+        kind: MessageType,
+        /// What follows the type.
+        payload: Bytes,
+        /// The onion message that carried it, with the path for an answer if there is one.
+        onion: Arc<OnionMessage>,
+    },
+    /// An onion message was for this node, and is no answer that anybody waits for.
+    OnionMessage(Arc<OnionMessage>),
+    /// An onion message that a peer sent went no further here.
+    OnionDropped(Arc<OnionDropped>),
     /// A warning or an error was received or sent (BOLT 1).
     Warning {
         /// The other side.
@@ -83,21 +101,31 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whom it is about.
-    pub fn peer(&self) -> &NodeId {
-        match self {
+    /// Whom it is about; `None` for what came over several hops.
+    pub fn peer(&self) -> Option<&NodeId> {
+        Some(match self {
             Event::Connected(info) => &info.id,
             Event::Disconnected { id, .. } | Event::ConnectFailed { id, .. } | Event::Warning { id, .. } => {
                 id
             }
             Event::CustomMessage { peer, .. } => peer,
-        }
+            Event::OnionDropped(dropped) => &dropped.source,
+            Event::MessageFromAfar { .. } | Event::OnionMessage(_) => return None,
+        })
+    }
+
+    fn is_onion(&self) -> bool {
+        matches!(self, Event::OnionMessage(_) | Event::OnionDropped(_))
     }
 
     /// What it counts against [`crate::Limits::backlog_bytes`].
     fn weight(&self) -> usize {
         match self {
             Event::CustomMessage { payload, .. } => payload.len(),
+            Event::MessageFromAfar { onion, .. } | Event::OnionMessage(onion) => onion.weight(),
+            Event::OnionDropped(dropped) => {
+                dropped.incoming.len() + dropped.outgoing.as_ref().map_or(0, |(_, onion)| onion.len())
+            }
             Event::Warning { text, .. } => text.len(),
             Event::Connected(info) => info.features.len(),
             // Thousands of messages without a payload weigh something too.

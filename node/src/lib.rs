@@ -18,6 +18,7 @@ pub mod limits;
 pub mod log;
 pub mod network;
 pub mod node;
+pub mod onion;
 pub mod peer;
 pub mod policy;
 pub mod send_queue;
@@ -35,6 +36,9 @@ pub use identity::{Identity, IdentityError};
 pub use limits::Limits;
 pub use network::{Network, UnknownNetwork};
 pub use node::{Node, PingReply};
+pub use onion::{
+    OnionDrop, OnionDropped, OnionMessage, OnionRecord, OnionSendError, OnionTraffic, ReplyPath,
+};
 pub use peer::{Direction, PeerInfo, Traffic};
 pub use wire_core::connection::CloseReason;
 pub use wire_core::message::features::FeatureSet;

@@ -8,6 +8,7 @@ use wire_core::connection::Deadlines;
 
 use crate::connections::PendingLimits;
 use crate::events::{BacklogLimits, HistoryLimits};
+use crate::onion::Pace;
 use crate::send_queue::QueueLimits;
 
 /// How long a closed connection is kept half open so that the peer can read our last bytes. A peer that is well closes its
@@ -45,6 +46,32 @@ pub(crate) const POOL_BYTES: usize = 4 * 1024 * 1024;
 /// these; mostly a few KiB. What is beyond it goes to what is kept in common.
 #[cfg_attr(oddwire_loom, expect(dead_code, reason = "loom checks the queue without what a thread keeps"))]
 pub(crate) const POOL_BYTES_PER_THREAD: usize = 768 * 1024;
+
+/// From one onion message that we send a peer to the next, our own and forwarded ones alike. At the limit forwarded ones
+/// are dropped and told, and our own refused: Core Lightning would drop them, with as many tokens as here.
+pub(crate) const ONION_OUT_INTERVAL: Duration = Duration::from_millis(250);
+/// Onion messages that we send a peer at once. At the limit as for the interval.
+pub(crate) const ONION_OUT_BURST: u32 = 4;
+
+/// Onion messages of all peers that wait to be peeled: one machine's work for a fraction of a second. At the limit the peer
+/// that has the most bytes waiting loses its newest.
+pub(crate) const ONION_INBOX_MESSAGES: usize = 1_024;
+/// Bytes of such messages: a hundred of the longest. At the limit as above.
+pub(crate) const ONION_INBOX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Answers to onion messages that are waited for at the same time. At the limit the next question is refused.
+pub(crate) const ONION_REPLIES: usize = 1_024;
+
+/// Peers whose addresses are kept for the sake of onion messages: those that this node's program connected to last. The
+/// oldest goes for the next.
+pub(crate) const ONION_ADDRESSES: usize = 1_024;
+
+/// Peers that are called at the same time for the sake of forwarded onion messages. Beyond, messages for others are dropped
+/// and told.
+pub(crate) const ONION_CALLS: usize = 16;
+
+/// Onion messages that wait for one such call. Beyond, they are dropped and told.
+pub(crate) const ONION_MESSAGES_PER_CALL: usize = 8;
 
 /// What one node may use and how long it waits. All limits hold from the start of the node; none can be changed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +125,11 @@ pub struct Limits {
     /// Bytes of the messages that are kept, about 120 more than the payload for each. At the limit as for
     /// `history_messages`.
     pub history_bytes: usize,
+    /// From one onion message of a peer to the next, once its burst is used up. At the limit messages are dropped, the
+    /// peer is warned, and one event tells of it. Eclair takes ten a second, Core Lightning four.
+    pub onion_in_interval: Duration,
+    /// Onion messages that a peer may send at once. At the limit as for the interval. LND lets fifty wait.
+    pub onion_in_burst: u32,
     /// Frames that one peer may have handled before the other peers of its thread get their turn.
     pub frames_per_turn: usize,
     /// Queued messages that are encrypted for one write, of at most 64 KiB in all unless a single one is longer; values over
@@ -132,6 +164,8 @@ impl Default for Limits {
             backlog_bytes: 16 * 1024 * 1024,
             history_messages: 4_096,
             history_bytes: 2 * 1024 * 1024,
+            onion_in_interval: Duration::from_millis(100),
+            onion_in_burst: 50,
             // About as many small ones as one read brings.
             frames_per_turn: 1_024,
             // Small messages fill the 64 KiB.
@@ -151,6 +185,14 @@ impl Limits {
 
     pub(crate) fn history(&self) -> HistoryLimits {
         HistoryLimits { messages: self.history_messages, bytes: self.history_bytes }
+    }
+
+    /// For what comes in, and for what goes out.
+    pub(crate) fn onion_paces(&self) -> (Pace, Pace) {
+        (
+            Pace { interval: self.onion_in_interval, burst: self.onion_in_burst },
+            Pace { interval: ONION_OUT_INTERVAL, burst: ONION_OUT_BURST },
+        )
     }
 
     pub(crate) fn pending(&self) -> PendingLimits {

@@ -15,12 +15,14 @@ use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
 use crate::events::Hub;
 use crate::identity::SecretBase;
+use crate::onion::OnionTraffic;
+use crate::onion::relay::Relay;
 use crate::peer::dial::{self, Attempts};
 use crate::registry::Registry;
 use crate::{
-    ConnectError, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits, MessageType,
-    Network, NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, ResumeError, Secret, SendError,
-    Subscription,
+    ConnectError, Direction, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits,
+    MessageType, Network, NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, ResumeError,
+    Secret, SendError, Subscription,
 };
 
 /// A running node. Cheap to clone; when the last handle is dropped the node stops, as by [`Node::shutdown`] but without
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) attempts: Attempts,
     pub(crate) hub: Arc<Hub>,
     pub(crate) even_types: Arc<AllowedEvenTypes>,
+    pub(crate) onions: Relay,
     /// Who is asked whether a peer may stay.
     pub(crate) gatekeeper: Option<Arc<dyn Gatekeeper>>,
     /// True from the moment the node is to stop.
@@ -102,7 +105,11 @@ impl Node {
     /// # Errors
     /// [`ConnectError`] says how far the attempt came and why it failed.
     pub async fn connect(&self, id: NodeId, address: SocketAddr) -> Result<PeerInfo, ConnectError> {
-        dial::connect(self.shared(), id, address).await
+        let peer = dial::connect(self.shared(), id, address).await?;
+        if peer.direction == Direction::Out {
+            self.shared().onions.learn_address(id, peer.address);
+        }
+        Ok(peer)
     }
 
     /// Sends what is queued for the peer (for at most [`Limits::drain`]), closes the connection and returns when it is
@@ -221,7 +228,12 @@ impl Node {
         self.shared().hub.close();
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    /// What was done with onion messages so far.
+    pub fn onion_traffic(&self) -> OnionTraffic {
+        self.shared().onions.traffic()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
 }

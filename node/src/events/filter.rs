@@ -18,6 +18,7 @@ enum Scope {
     All,
     Messages,
     Connections,
+    Onions,
 }
 
 impl EventFilter {
@@ -26,14 +27,19 @@ impl EventFilter {
         EventFilter { scope: Scope::All, types: None, peers: None }
     }
 
-    /// Only custom messages.
+    /// Only custom messages, those that came over several hops included.
     pub fn messages() -> EventFilter {
         EventFilter { scope: Scope::Messages, ..EventFilter::all() }
     }
 
-    /// Everything but custom messages: who comes and goes, warnings.
+    /// Everything but custom messages and onions: who comes and goes, warnings.
     pub fn connections() -> EventFilter {
         EventFilter { scope: Scope::Connections, ..EventFilter::all() }
+    }
+
+    /// Only onion messages: those for this node, and those that went no further here.
+    pub fn onions() -> EventFilter {
+        EventFilter { scope: Scope::Onions, ..EventFilter::all() }
     }
 
     /// Of the custom messages only those of these types.
@@ -43,7 +49,7 @@ impl EventFilter {
         self
     }
 
-    /// Only what concerns these peers.
+    /// Only what concerns these peers. Messages over several hops concern none.
     #[must_use]
     pub fn from_peers(mut self, peers: impl IntoIterator<Item = NodeId>) -> EventFilter {
         self.peers = Some(sorted(peers));
@@ -52,15 +58,30 @@ impl EventFilter {
 
     /// Whether it may want any message at all.
     pub(super) fn wants_messages(&self) -> bool {
-        self.scope != Scope::Connections
+        matches!(self.scope, Scope::All | Scope::Messages)
     }
 
     pub(super) fn wants_message(&self, peer: &NodeId, kind: MessageType) -> bool {
-        self.scope != Scope::Connections && self.concerns(peer) && has(self.types.as_deref(), &kind)
+        matches!(self.scope, Scope::All | Scope::Messages)
+            && self.concerns(peer)
+            && has(self.types.as_deref(), &kind)
+    }
+
+    /// Whether a custom message of this type is wanted that came over several hops, from nobody knows whom.
+    pub(super) fn wants_message_from_afar(&self, kind: MessageType) -> bool {
+        matches!(self.scope, Scope::All | Scope::Messages)
+            && self.peers.is_none()
+            && has(self.types.as_deref(), &kind)
     }
 
     pub(super) fn wants_event(&self, event: &Event) -> bool {
-        self.scope != Scope::Messages && self.concerns(event.peer())
+        let is_of_scope = match self.scope {
+            Scope::All => true,
+            Scope::Messages => false,
+            Scope::Connections => !event.is_onion(),
+            Scope::Onions => event.is_onion(),
+        };
+        is_of_scope && event.peer().map_or(self.peers.is_none(), |peer| self.concerns(peer))
     }
 
     fn concerns(&self, peer: &NodeId) -> bool {

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::{Event, MessageType, NodeId};
+use crate::{Event, EventFilter, MessageType, NodeId, OnionMessage};
 
 /// One run of a node, within which the numbers of messages have a meaning. Written as 16 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,20 +83,48 @@ impl HistoryLimits {
 #[derive(Debug, Clone)]
 pub(super) struct Numbered {
     pub(super) number: u64,
-    pub(super) peer: NodeId,
+    pub(super) from: From,
     pub(super) kind: MessageType,
     pub(super) payload: Bytes,
     pub(super) received: SystemTime,
 }
 
+/// Whose message it is.
+#[derive(Debug, Clone)]
+pub(super) enum From {
+    /// A peer's.
+    Peer(NodeId),
+    /// Nobody knows whose: this onion carried it.
+    Afar(Arc<OnionMessage>),
+}
+
 impl Numbered {
     pub(super) fn into_event(self) -> Event {
-        let Numbered { number, peer, kind, payload, received } = self;
-        Event::CustomMessage { number, peer, kind, payload, received }
+        let Numbered { number, from, kind, payload, received } = self;
+        match from {
+            From::Peer(peer) => Event::CustomMessage { number, peer, kind, payload, received },
+            From::Afar(onion) => Event::MessageFromAfar { number, kind, payload, onion },
+        }
+    }
+
+    pub(super) fn is_wanted_by(&self, filter: &EventFilter) -> bool {
+        match &self.from {
+            From::Peer(peer) => filter.wants_message(peer, self.kind),
+            From::Afar(_) => filter.wants_message_from_afar(self.kind),
+        }
+    }
+
+    /// What it counts against a backlog, in bytes.
+    pub(super) fn content_len(&self) -> usize {
+        match &self.from {
+            From::Peer(_) => self.payload.len(),
+            // The payload is a part of it.
+            From::Afar(onion) => onion.weight(),
+        }
     }
 
     fn weight(&self) -> usize {
-        self.payload.len().saturating_add(size_of::<Numbered>())
+        self.content_len().saturating_add(size_of::<Numbered>())
     }
 }
 

@@ -14,9 +14,9 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::backlog::{Backlog, BacklogLimits};
-use super::history::{Epoch, History, HistoryLimits, Numbered, ResumeError};
+use super::history::{Epoch, From, History, HistoryLimits, Numbered, ResumeError};
 use super::{Delivery, Event, EventFilter};
-use crate::{MessageType, NodeId};
+use crate::{MessageType, NodeId, OnionMessage};
 
 /// All subscriptions of a node.
 pub(crate) struct Hub {
@@ -110,8 +110,8 @@ impl Hub {
         let mut backlog = Backlog::new(self.backlog_limits);
         let (missing, kept) = state.history.from(from);
         backlog.miss(missing);
-        for message in kept.filter(|message| filter.wants_message(&message.peer, message.kind)) {
-            let weight = message.payload.len();
+        for message in kept.filter(|message| message.is_wanted_by(&filter)) {
+            let weight = message.content_len();
             if backlog.admits(weight) {
                 backlog.store(message.clone().into_event(), weight);
             }
@@ -148,7 +148,7 @@ impl Hub {
         let number = state.history.take_number();
         let mut numbered = || {
             let payload = copy.get_or_insert_with(|| Bytes::copy_from_slice(payload)).clone();
-            Numbered { number, peer: *peer, kind, payload, received }
+            Numbered { number, from: From::Peer(*peer), kind, payload, received }
         };
         for subscriber in &state.subscribers {
             if subscriber.filter.wants_message(peer, kind) {
@@ -157,6 +157,23 @@ impl Hub {
         }
         if is_kept {
             state.history.keep(numbered());
+        }
+    }
+
+    /// As [`Hub::deliver`], for a custom message that came over several hops.
+    pub(crate) fn deliver_from_afar(&self, kind: MessageType, payload: Bytes, onion: Arc<OnionMessage>) {
+        if !self.is_wanted.load(Ordering::Acquire) {
+            return;
+        }
+        let received = onion.received;
+        let mut state = lock(&self.state);
+        let number = state.history.take_number();
+        let message = Numbered { number, from: From::Afar(onion), kind, payload, received };
+        for subscriber in state.subscribers.iter().filter(|one| message.is_wanted_by(&one.filter)) {
+            subscriber.offer(message.content_len(), || message.clone().into_event());
+        }
+        if self.history_limits.keep_any() {
+            state.history.keep(message);
         }
     }
 

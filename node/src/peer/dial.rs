@@ -163,7 +163,7 @@ async fn attempt(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Resul
 ///
 /// # Errors
 /// The system has no random numbers.
-pub(super) fn fresh_ephemeral() -> io::Result<EphemeralKey> {
+pub(crate) fn fresh_ephemeral() -> io::Result<EphemeralKey> {
     loop {
         let mut bytes = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut()).map_err(io::Error::other)?;

@@ -90,7 +90,7 @@ impl PeerHandle {
     }
 
     /// Queues a `warning` about no channel in particular (BOLT 1).
-    pub(super) fn warn(&self, text: &str) -> Result<(), SendError> {
+    pub(crate) fn warn(&self, text: &str) -> Result<(), SendError> {
         let mut message = vec![0; MESSAGE_TYPE_LEN + CHANNEL_ID_LEN + size_of::<u16>() + text.len()];
         let warning = WarningMessage { channel_id: ALL_CHANNELS, data: text.as_bytes() };
         warning

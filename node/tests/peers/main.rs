@@ -15,6 +15,7 @@ mod descriptors;
 mod hostile;
 mod limits;
 mod log_lines;
+mod onions;
 mod pairs;
 mod raw_peer;
 mod takeover;

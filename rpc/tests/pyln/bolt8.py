@@ -19,7 +19,7 @@ INIT, ERROR, PING, PONG, WARNING = 16, 17, 18, 19, 1
 REGTEST = bytes.fromhex("06226e46111a0b59caaf126043eb5bbf28c34f3a5e332a1fc7b2b73cf188910f")
 BITCOIN = bytes.fromhex("6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000")
 # data_loss_protect, var_onion_optin, static_remotekey, payment_secret, channel_type: all optional.
-FEATURES = sum(1 << bit for bit in (1, 9, 13, 15, 45)).to_bytes(6, "big")
+FEATURES = sum(1 << bit for bit in (1, 9, 13, 15, 39, 45)).to_bytes(6, "big")
 
 
 class ExactSocket:

@@ -45,6 +45,12 @@ pub enum Event<'a> {
         /// Length of the whole message in bytes, type included.
         len: u16,
     },
+    /// An `onion_message`, not looked into: [`OnionMessage::decode`](crate::message::onion_message::OnionMessage::decode)
+    /// reads it, and whoever has no use for it ignores it.
+    OnionMessage {
+        /// The message without its two bytes of type.
+        payload: &'a [u8],
+    },
     /// The peer answered a ping.
     Pong {
         /// Length of the whole pong message in bytes, type included, as Core Lightning's `ping` reports it.

@@ -11,7 +11,8 @@
 //! | a known message shorter than its fields | warning, close | BOLT 1, "Lightning Message Format" |
 //! | a message about a channel | `error` for that channel | BOLT 1, types 32 to 255 of an unknown channel |
 //! | `channel_reestablish` | `warning` for that channel | an `error` would make the peer close it by force |
-//! | gossip, onion messages | ignored | no use for them |
+//! | gossip | ignored | no use for it |
+//! | onion messages | event | BOLT 4 has them peeled by the driver, who knows other peers |
 //! | unknown odd, peer storage, allowed even | event | the driver's |
 //! | more than [`Local::longest_message`] | as far as its first bytes tell what to do: see `judge_long` | the rest was dropped |
 //! | any other even | warning, close | BOLT 1: it's OK to be odd |
@@ -106,6 +107,10 @@ impl<L: AsRef<Local>> Connection<L> {
                     asked_by,
                 }))
             }
+            MessageType::ONION_MESSAGE => match kind.minimum_payload_len() {
+                Some(least) if payload.len() < least => Err(CloseReason::MessageTooShort(kind)),
+                _ => Ok(Some(Event::OnionMessage { payload })),
+            },
             _ if kind.is_internal() => self.decline(kind, payload, payload.len()).map(Some),
             _ if kind.is_odd() || even_types.allows(kind) => {
                 Ok(Some(Event::Message { kind, payload, message }))

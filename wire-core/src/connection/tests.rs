@@ -56,6 +56,7 @@ enum Seen {
     Warning(Vec<u8>),
     Error(Vec<u8>),
     Ignored(u16),
+    Onion(Vec<u8>),
     TooLong(u16, u16),
 }
 
@@ -107,6 +108,7 @@ impl Side {
                 Event::Pong { total_len, asked_by } => Seen::Pong(total_len, asked_by),
                 Event::Warning(warning) => Seen::Warning(warning.data.to_vec()),
                 Event::Error(error) => Seen::Error(error.data.to_vec()),
+                Event::OnionMessage { payload } => Seen::Onion(payload.to_vec()),
                 Event::Ignored(kind) => Seen::Ignored(kind.get()),
                 Event::TooLong { kind, len } => Seen::TooLong(kind.get(), len),
             });

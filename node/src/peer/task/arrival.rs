@@ -19,7 +19,7 @@ use crate::limits::PEER_FEATURES_LEN;
 use crate::peer::handle::{Particulars, PeerHandle};
 use crate::registry::{Admission, SIMULTANEOUS};
 use crate::send_queue::{Consumer, Unsent, send_queue};
-use crate::{ConnectError, Direction, Limits, PeerInfo};
+use crate::{ConnectError, Direction, Limits, MessageType, PeerInfo};
 
 /// What the peer's `init` says of it.
 pub(super) struct Introduction {
@@ -136,6 +136,10 @@ impl Session {
         let peer = &open.handle.peer.id;
         for message in held.into_messages() {
             let HeldMessage { kind, payload, received } = &message;
+            if *kind == MessageType::ONION_MESSAGE {
+                self.shared.onions.arrived(&self.shared, &open.handle, payload);
+                continue;
+            }
             self.shared.hub.deliver(&IncomingMessage { peer, kind: *kind, payload, received: *received });
         }
     }

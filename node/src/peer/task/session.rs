@@ -24,7 +24,9 @@ use crate::peer::handle::Counted;
 use crate::peer::keystream;
 use crate::peer::mailbox::{PingAnswer, Requests};
 use crate::peer::reader::{Digested, Rest};
-use crate::{ConnectError, ConnectStage, Direction, PeerInfo, PingError, PingReply, SystemError, log};
+use crate::{
+    ConnectError, ConnectStage, Direction, MessageType, PeerInfo, PingError, PingReply, SystemError, log,
+};
 
 /// Where the outcome of an outgoing attempt goes.
 pub(in crate::peer) type Outcome = oneshot::Sender<Result<PeerInfo, ConnectError>>;
@@ -227,6 +229,14 @@ impl Session {
                     payload,
                     received: now.wall,
                 });
+            }
+            WireEvent::OnionMessage { payload } => {
+                let Some(open) = &self.open else { return };
+                if let Some(held) = &mut self.held {
+                    held.hold(MessageType::ONION_MESSAGE, payload, now.wall);
+                } else if open.is_announced {
+                    self.shared.onions.arrived(&self.shared, &open.handle, payload);
+                }
             }
             WireEvent::Pong { total_len, asked_by: PingOrigin::Caller } => {
                 if let Some(answer) = self.ping_answer.take() {

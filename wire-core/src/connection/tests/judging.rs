@@ -53,6 +53,18 @@ fn peer_storage_is_for_the_driver() {
 }
 
 #[test]
+fn onion_messages_are_for_the_driver_who_looks_into_them() {
+    let (mut side, mut scripted) = open_to_script();
+    let message = padded(MessageType::ONION_MESSAGE, &[9; 35]);
+    side.hear(START, &scripted.say(&message));
+    assert_eq!(side.take_seen(), [Seen::Onion(message[2..].to_vec())]);
+    // Without room for its fields it is no message of its type.
+    side.hear(START, &scripted.say(&message[..36]));
+    assert_eq!(side.take_seen(), []);
+    assert_eq!(side.connection.phase(), Phase::Closing);
+}
+
+#[test]
 fn gossip_is_ignored_and_channel_messages_are_answered() {
     let (mut side, mut scripted) = open_to_script();
     side.hear(START, &scripted.say(&padded(MessageType::new(265), &CHAIN)));

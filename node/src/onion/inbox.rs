@@ -1,0 +1,151 @@
+//! Onion messages that wait to be peeled: bounded, in the order in which they came.
+//!
+//! Peeling takes a few scalar multiplications, so one task does it for all peers, one message after the other. When there
+//! are too many, the peer that has the most of them waiting loses its newest: a loud peer crowds out itself.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::NodeId;
+
+/// The queue before the relay.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    limits: InboxLimits,
+    state: Mutex<State>,
+    /// Wakes the relay.
+    news: Notify,
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InboxLimits {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+/// A message as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) peer: NodeId,
+    pub(super) payload: Bytes,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Waiting>,
+    bytes: usize,
+    /// Bytes that wait, by peer; nobody has 0.
+    shares: HashMap<NodeId, usize>,
+}
+
+impl Inbox {
+    pub(super) fn new(limits: InboxLimits) -> Inbox {
+        Inbox { limits, state: Mutex::default(), news: Notify::new() }
+    }
+
+    /// Adds a message. What has to go for it comes back, perhaps the message itself.
+    pub(super) fn push(&self, message: Waiting) -> Vec<Waiting> {
+        let mut state = self.lock();
+        state.add(message);
+        let mut dropped = Vec::new();
+        while state.queue.len() > self.limits.messages || state.bytes > self.limits.bytes {
+            let Some(newest) = state.take_newest_of_loudest() else { break };
+            dropped.push(newest);
+        }
+        drop(state);
+        self.news.notify_one();
+        dropped
+    }
+
+    /// The oldest message. May be dropped while it waits; nothing is lost by that.
+    pub(super) async fn next(&self) -> Waiting {
+        loop {
+            let oldest = self.lock().take_oldest();
+            if let Some(message) = oldest {
+                return message;
+            }
+            self.news.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, message: Waiting) {
+        let len = message.payload.len();
+        self.bytes += len;
+        *self.shares.entry(message.peer).or_default() += len;
+        self.queue.push_back(message);
+    }
+
+    fn take_oldest(&mut self) -> Option<Waiting> {
+        let message = self.queue.pop_front()?;
+        self.forget(&message);
+        Some(message)
+    }
+
+    fn take_newest_of_loudest(&mut self) -> Option<Waiting> {
+        let (&loudest, _) = self.shares.iter().max_by_key(|(_, bytes)| **bytes)?;
+        let newest = self.queue.iter().rposition(|message| message.peer == loudest)?;
+        let message = self.queue.remove(newest)?;
+        self.forget(&message);
+        Some(message)
+    }
+
+    fn forget(&mut self, message: &Waiting) {
+        let len = message.payload.len();
+        self.bytes = self.bytes.saturating_sub(len);
+        if let Some(share) = self.shares.get_mut(&message.peer) {
+            *share = share.saturating_sub(len);
+            if *share == 0 {
+                self.shares.remove(&message.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onion::tests::node;
+
+    fn message(peer: u8, content: u8) -> Waiting {
+        Waiting { peer: node(peer), payload: vec![content; 10].into() }
+    }
+
+    #[tokio::test]
+    async fn the_newest_of_the_loudest_goes() {
+        let inbox = Inbox::new(InboxLimits { messages: 4, bytes: 1000 });
+        for (peer, content) in [(1, 1), (2, 2), (1, 3), (1, 4)] {
+            assert_eq!(inbox.push(message(peer, content)), []);
+        }
+        // The quiet one gets in, the loud one pays.
+        assert_eq!(inbox.push(message(2, 5)), [message(1, 4)]);
+        // The loud one pays for its own.
+        assert_eq!(inbox.push(message(1, 6)), [message(1, 6)]);
+        assert_eq!(inbox.push(message(3, 7)).len(), 1);
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            order.push(inbox.next().await.payload[0]);
+        }
+        assert_eq!(order[..2], [1, 2]);
+        assert_eq!(order[3], 7);
+        assert!(inbox.lock().shares.is_empty() && inbox.lock().bytes == 0);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_too() {
+        let inbox = Inbox::new(InboxLimits { messages: 100, bytes: 35 });
+        let dropped: usize = (0..50).map(|content| inbox.push(message(1, content)).len()).sum();
+        assert_eq!(dropped, 47);
+        assert_eq!(inbox.push(message(2, 9)), [message(1, 2)]);
+        assert_eq!(inbox.next().await, message(1, 0));
+    }
+}

@@ -1,0 +1,139 @@
+//! Four of our nodes in a line: a message there, an answer back, and a custom message from afar.
+
+use oddwire_node::onion::{OnionDestination, OutgoingOnion, Via};
+use oddwire_node::{Event, EventFilter, MessageType, OnionDrop, OnionRecord, OnionSendError};
+
+use crate::{PATIENCE, arrival, line, next, text, to_node, to_path};
+
+#[tokio::test]
+async fn a_question_and_its_answer_over_three_hops() {
+    let [a, b, c, d] = line().await;
+    let mut at_d = d.subscribe(EventFilter::onions());
+    let (mut at_a, mut at_b) = (a.subscribe(EventFilter::onions()), b.subscribe(EventFilter::onions()));
+    let question = to_node(d.id(), &[&b, &c], b"who is there?");
+    let answered = async {
+        let message = arrival(&mut at_d).await;
+        assert_eq!(text(&message), b"who is there?");
+        assert_eq!(message.path_id, None);
+        let path = message.reply_path.as_ref().unwrap();
+        // D knows the node next to it and nothing of A.
+        assert!(!path.as_bytes().windows(33).any(|bytes| bytes == a.id().as_bytes()));
+        d.send_onion_message(&to_path(path, &[], b"D")).await.unwrap();
+        path.clone()
+    };
+    let (answer, path) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    let answer = answer.unwrap();
+    assert_eq!(text(&answer), b"D");
+    assert_eq!((answer.path_id.as_ref(), answer.reply_path.as_ref()), (None, None));
+    assert_eq!((b.onion_traffic().forwarded, c.onion_traffic().forwarded), (2, 2));
+    assert_eq!((a.onion_traffic().delivered, d.onion_traffic().delivered), (1, 1));
+
+    // The path is spent.
+    d.send_onion_message(&to_path(&path, &[], b"D again")).await.unwrap();
+    match next(&mut at_a).await {
+        Event::OnionDropped(dropped) => {
+            assert_eq!((dropped.source, dropped.reason), (b.id(), OnionDrop::SpentPath));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(at_b.try_next().is_none(), "the nodes between saw nothing for them");
+}
+
+#[tokio::test]
+async fn a_custom_message_arrives_like_one_from_a_peer() {
+    let [a, b, c, d] = line().await;
+    let mut at_d = d.subscribe(EventFilter::messages());
+    let mut onions_at_d = d.subscribe(EventFilter::onions());
+    let send = async |kind: u16, payload: &[u8]| {
+        let records = vec![OnionRecord::custom_message(MessageType::new(kind), payload)];
+        let via = Via::Nodes(vec![b.id(), c.id()]);
+        a.send_onion_message(&OutgoingOnion { to: OnionDestination::Node(d.id()), via, records })
+            .await
+            .unwrap();
+    };
+    send(32_769, b"from afar").await;
+    match next(&mut at_d).await {
+        Event::MessageFromAfar { number, kind, payload, onion } => {
+            assert_eq!((number, kind.get(), &payload[..]), (1, 32_769, &b"from afar"[..]));
+            assert_eq!(onion.reply_path, None);
+        }
+        other => panic!("{other:?}"),
+    }
+    arrival(&mut onions_at_d).await;
+
+    // Even types are for those who know them, and the protocol's own for nobody.
+    let mut dropped = async || match next(&mut onions_at_d).await {
+        Event::OnionDropped(dropped) => dropped.reason,
+        other => panic!("{other:?}"),
+    };
+    send(32_770, b"even").await;
+    assert_eq!(dropped().await, OnionDrop::EvenType(MessageType::new(32_770)));
+    send(17, b"an error?").await;
+    assert_eq!(dropped().await, OnionDrop::InternalType(MessageType::ERROR));
+    let allowed = d.allow_even_types([MessageType::new(32_770)]);
+    send(32_770, b"even").await;
+    assert!(matches!(next(&mut at_d).await, Event::MessageFromAfar { number: 2, .. }));
+    drop(allowed);
+}
+
+#[tokio::test]
+async fn a_node_that_was_called_before_is_called_again_for_a_message() {
+    let [a, b, c] = line().await;
+    let mut at_c = c.subscribe(EventFilter::all());
+    b.disconnect(&c.id()).await.unwrap();
+    while !matches!(next(&mut at_c).await, Event::Disconnected { .. }) {}
+    a.send_onion_message(&to_node(c.id(), &[&b], b"wake up")).await.unwrap();
+    loop {
+        if let Event::OnionMessage(message) = next(&mut at_c).await {
+            assert_eq!(text(&message), b"wake up");
+            break;
+        }
+    }
+
+    // C never called B, so it cannot.
+    let mut at_b = b.subscribe(EventFilter::onions());
+    c.send_onion_message(&to_node(a.id(), &[&b], b"hello")).await.unwrap();
+    arrival(&mut a.subscribe(EventFilter::onions())).await;
+    let mut at_a = a.subscribe(EventFilter::connections());
+    b.disconnect(&a.id()).await.unwrap();
+    while !matches!(next(&mut at_a).await, Event::Disconnected { .. }) {}
+    c.send_onion_message(&to_node(a.id(), &[&b], b"hello")).await.unwrap();
+    match next(&mut at_b).await {
+        Event::OnionDropped(dropped) => {
+            assert_eq!((dropped.source, dropped.reason), (c.id(), OnionDrop::NotConnected(a.id())));
+            assert!(dropped.outgoing.is_some() && !dropped.incoming.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(b.onion_traffic().dropped, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused() {
+    let [a, b] = line().await;
+    let far = crate::start_with(9, oddwire_node::Limits::default()).await;
+    let straight = to_node(far.id(), &[], b"x");
+    assert_eq!(a.send_onion_message(&straight).await, Err(OnionSendError::NotConnected(far.id())));
+    assert_eq!(
+        far.send_onion_message(&OutgoingOnion { via: Via::Auto, ..straight.clone() }).await,
+        Ok(far.id())
+    );
+    let to_b = OutgoingOnion { via: Via::Auto, ..to_node(b.id(), &[], b"x") };
+    assert_eq!(far.send_onion_message(&to_b).await, Err(OnionSendError::NoPeer));
+    assert_eq!(a.send_onion_message(&to_b).await, Ok(b.id()));
+    // A guesses that B knows the way.
+    let guess = OutgoingOnion { via: Via::Auto, ..straight };
+    let mut at_b = b.subscribe(EventFilter::onions());
+    assert_eq!(a.send_onion_message(&guess).await, Ok(b.id()));
+    while !matches!(next(&mut at_b).await, Event::OnionDropped(_)) {}
+    // Four at once, as many as Core Lightning takes.
+    let mut refused = None;
+    for _ in 0..4 {
+        refused = a.send_onion_message(&to_b).await.err();
+    }
+    assert_eq!(refused, Some(OnionSendError::FirstHop(OnionDrop::TooFastForNext(b.id()))));
+    let even = OnionRecord { kind: 70_000, value: b"x".to_vec().into() };
+    let spoilt = OutgoingOnion { records: vec![even], ..to_node(far.id(), &[], b"") };
+    let refused = far.send_onion_message(&spoilt).await;
+    assert_eq!(refused, Err(OnionSendError::FirstHop(OnionDrop::EvenRecord(70_000))));
+}
