@@ -25,7 +25,7 @@ use wire_core::limits::{FRAME_OVERHEAD, HEADER_LEN, LENGTH_LEN, TAG_LEN};
 use wire_core::secret::Secret;
 
 const SIZES: [usize; 6] = [2, 64, 256, 1024, 8192, 65_535];
-/// What one write takes along, see `oddwire_node::Limits::frames_per_write`.
+/// A run: a burst of messages, or what is likely to fit into one write.
 const RUN_FRAMES: usize = 64;
 const RUN_BYTES: usize = 64 * 1024;
 

@@ -1,13 +1,13 @@
 //! Messages from one process to another over loopback TCP: Oddwire to Oddwire, LDK to LDK, and as the ceiling the same bytes,
 //! sealed beforehand, from a socket to a socket.
 //!
-//! Both ends of a connection do the same work for either candidate: the sender's task queues 64 messages at a time, each
-//! copied from a slice; the receiver hands each message to a function of its user, which looks at one byte of it. At most
+//! Both ends of a connection do the same work for either candidate: the sender's task queues up to 512 messages (8 of the
+//! longest) before it lets others run, each copied from a slice; the receiver hands each message to a function of its user, which looks at one byte of it. At most
 //! 8,192 messages and 8 MiB are under way, for LDK has no bound of its own. Each process is one thread, so that
 //! either candidate has two processors, one per end. A figure is the time from the first message queued until the last has
 //! been handed to the receiver's user, per message.
 //!
-//! The ceiling writes as many bytes at a time as Oddwire does: 64 frames or 64 KiB, at least one frame; nobody seals, opens,
+//! The ceiling writes as many bytes at a time as Oddwire's limits are: 64 KiB, at least one frame; nobody seals, opens,
 //! copies or looks at anything.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to measure")]
@@ -29,8 +29,6 @@ use wire_core::limits::FRAME_OVERHEAD;
 
 /// Lengths of the messages in bytes, type included.
 const SIZES: [usize; 3] = [64, 1024, 65_535];
-/// Messages that a sender queues before it lets others run.
-const CHUNK: u64 = 64;
 /// What one write of Oddwire's takes along at most, beside [`Limits::frames_per_write`].
 const WRITE_BYTES: usize = 64 * 1024;
 
@@ -62,7 +60,8 @@ fn compare(criterion: &mut Criterion, size: usize) {
     group.finish();
 }
 
-/// Messages between which the receiver says that it has come so far, and messages that may be under way.
+/// Messages that a sender queues before it lets others run, and between which the receiver says that it has come so far;
+/// and messages that may be under way.
 fn step_and_window(size: usize) -> (u64, u64) {
     if size > 8 * 1024 { (8, 128) } else { (512, 8192) }
 }
@@ -81,7 +80,7 @@ fn through<E: End>(group: &mut BenchmarkGroup<'_, WallTime>, size: usize) {
         let end = E::start(&secret(1), &[], |_: &[u8]| {}).await;
         end.connect(id, address).await;
         let progress = receiver.progress(step).expect("a pipe");
-        Link { end, peer: E::peer(&id), progress, sent: 0, window }
+        Link { end, peer: E::peer(&id), progress, sent: 0, chunk: step, window }
     });
     // The type takes two bytes of the message.
     let payload = payload(size - 2);
@@ -101,6 +100,8 @@ struct Link<E: End> {
     peer: E::Peer,
     progress: Progress,
     sent: u64,
+    /// Messages that are queued before others run.
+    chunk: u64,
     window: u64,
 }
 
@@ -111,7 +112,7 @@ impl<E: End> Link<E> {
         let start = Instant::now();
         while self.sent < target {
             let under_way = self.sent - self.progress.arrived().expect("the receiver lives");
-            let chunk = CHUNK.min(target - self.sent).min(self.window - under_way);
+            let chunk = self.chunk.min(target - self.sent).min(self.window - under_way);
             if chunk == 0 {
                 self.progress.news().await.expect("the receiver lives");
                 continue;

@@ -35,8 +35,8 @@ pub(super) const SUITE: &[Bench] = &[
     Bench {
         name: "two_processes",
         title: "From one process to another over loopback TCP",
-        about: "Time per message until the receiver's user has it, one thread in each process, 64 messages queued at a time, at \
-                most 8,192 messages and 8 MiB under way. LDK is `PeerManager` with `lightning-net-tokio`, its log thrown away and \
+        about: "Time per message until the receiver's user has it, one thread in each process, up to 512 messages queued \
+                at a time (8 of the longest), at most 8,192 messages and 8 MiB under way. LDK is `PeerManager` with `lightning-net-tokio`, its log thrown away and \
                 `TCP_NODELAY` set on its sockets as on ours. \"Sealed beforehand\" is a bare socket that writes the same frames, as \
                 many bytes at a time as Oddwire does, to one that only reads: nobody seals, opens or looks.",
         is_rate: false,
