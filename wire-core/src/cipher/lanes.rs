@@ -5,7 +5,7 @@
 //!
 //! - [`Lanes`]: a width that this machine has. It cannot be made otherwise, so whoever holds one may use it.
 //! - [`Lanes::blocks`]: keystream for places that the caller names; [`Lanes::xor`]: the stream of one long text.
-//! - `avx512`, `avx2`, `sse2`, `neon`: the kernels, with 16, 8, 4 and 4 lanes. `poly_avx2` and `poly_ifma` take many limbs
+//! - `avx512`, `avx512vl`, `avx2`, `sse2`, `neon`: the kernels, with 16, 8, 8, 4 and 4 lanes. `poly_avx2` and `poly_ifma` take many limbs
 //!   into the sum of Poly1305 at once.
 //! - `portable`: one block at a time, for every machine; small, as firmware uses it, and without unsafe code.
 //!
@@ -21,6 +21,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512vl;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -42,9 +44,9 @@ use crate::limits::KEY_LEN;
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(has_avx2, "avx2");
 #[cfg(target_arch = "x86_64")]
-cpufeatures::new!(has_avx512, "avx512f", "avx2");
+cpufeatures::new!(has_avx512, "avx512f", "avx512vl", "avx2");
 #[cfg(target_arch = "x86_64")]
-cpufeatures::new!(has_avx512_ifma, "avx512f", "avx512ifma", "avx2");
+cpufeatures::new!(has_avx512_ifma, "avx512f", "avx512vl", "avx512ifma", "avx2");
 
 /// Blocks that the widest kernel of any machine makes at once.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -115,10 +117,10 @@ enum Width {
     Sse2,
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512F; Poly1305 as with AVX2.
+    /// AVX-512F and VL; Poly1305 as with AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX-512F, and its multiplication of 52 by 52 bits for Poly1305.
+    /// The same, and the multiplication of 52 by 52 bits for Poly1305.
     #[cfg(target_arch = "x86_64")]
     Avx512Ifma,
     #[cfg(target_arch = "aarch64")]
@@ -176,15 +178,8 @@ impl Lanes {
     pub(crate) fn blocks(self, key: &[u8; KEY_LEN], places: &[Place], room: &mut [Block]) {
         debug_assert_eq!(places.len(), room.len());
         let mut key = words(key);
-        let (mut places, mut room) = (places, room);
-        while !places.is_empty() {
-            // The narrowest kernel that does all that is left, or the widest: a wider one takes longer.
-            let width = self.0.enough_for(places.len());
-            let count = Self(width).count().min(places.len());
-            let (now, later) = places.split_at(count);
-            let (room_now, room_later) = room.split_at_mut(count);
-            width.make(&key, now, room_now);
-            (places, room) = (later, room_later);
+        for (places, room) in places.chunks(self.count()).zip(room.chunks_mut(self.count())) {
+            self.0.make(&key, places, room);
         }
         key.zeroize();
     }
@@ -286,21 +281,7 @@ impl Width {
         }
     }
 
-    /// The width for so many blocks: this one, or a narrower one that does them all at once too.
-    fn enough_for(self, blocks: usize) -> Self {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Ifma if blocks <= sse2::LANES => Self::Sse2,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Avx512Ifma if blocks <= avx2::LANES => Self::Avx2,
-            _ => {
-                let _ = blocks;
-                self
-            }
-        }
-    }
-
-    /// Makes at most as many blocks as there are lanes.
+    /// Makes at most as many blocks as there are lanes, with the narrowest kernel that does it at once and is the faster for it.
     fn make(self, key: &[u32; 8], places: &[Place], room: &mut [Block]) {
         match self {
             Self::Portable => {
@@ -315,9 +296,16 @@ impl Width {
             }),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => filled_up(places, room, |places, room| {
-                // SAFETY: AVX2 is here, as whoever made this value has found; so it is where AVX-512 is.
+                // SAFETY: AVX2 is here, as whoever made this value has found.
                 unsafe { avx2::blocks(key, places, room) }
             }),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 | Self::Avx512Ifma if places.len() <= avx2::LANES => {
+                filled_up(places, room, |places, room| {
+                    // SAFETY: AVX-512F and VL are here, as whoever made this value has found.
+                    unsafe { avx512vl::blocks(key, places, room) }
+                });
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Avx512Ifma => filled_up(places, room, |places, room| {
                 // SAFETY: AVX-512F is here, as whoever made this value has found.

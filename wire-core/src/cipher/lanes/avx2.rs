@@ -24,9 +24,7 @@ type Half = [u8; 32];
 /// The block of each place.
 #[target_feature(enable = "avx2")]
 pub(super) fn blocks(key: &[u32; 8], places: &[Place; LANES], room: &mut [Block; LANES]) {
-    for (half, stream) in halves(room).iter_mut().zip(keystream(key, places).as_flattened()) {
-        store(half, *stream);
-    }
+    store_blocks(room, &keystream(key, places));
 }
 
 /// Xors whole blocks of one text with its stream from `place` on.
@@ -35,6 +33,14 @@ pub(super) fn xor_blocks(key: &[u32; 8], place: Place, text: &mut [Block; LANES]
     for (half, stream) in halves(text).iter_mut().zip(keystream(key, &following(place)).as_flattened()) {
         let sealed = xor(load(half), *stream);
         store(half, sealed);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn store_blocks(room: &mut [Block; LANES], blocks: &[[__m256i; 2]; LANES]) {
+    for (half, bytes) in halves(room).iter_mut().zip(blocks.as_flattened()) {
+        store(half, *bytes);
     }
 }
 
@@ -84,7 +90,7 @@ impl ByteMoves {
 /// nonce is 32 zero bits and a number of 64 bits, which stays below 1,000.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn start(key: &[u32; 8], places: &[Place; LANES]) -> [__m256i; 16] {
+pub(super) fn start(key: &[u32; 8], places: &[Place; LANES]) -> [__m256i; 16] {
     let mut state = [_mm256_setzero_si256(); 16];
     for (word, all) in state.iter_mut().zip(CONSTANTS.iter().chain(key)) {
         *word = _mm256_set1_epi32(all.cast_signed());
@@ -98,7 +104,7 @@ fn start(key: &[u32; 8], places: &[Place; LANES]) -> [__m256i; 16] {
 /// From word `n` of every block to both halves of block `n`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(words: &[__m256i; 16]) -> [[__m256i; 2]; LANES] {
+pub(super) fn transpose(words: &[__m256i; 16]) -> [[__m256i; 2]; LANES] {
     let mut blocks = [[_mm256_setzero_si256(); 2]; LANES];
     // Four words of a block side by side: in `quarters[q][n]`, words 4q to 4q + 3 of the blocks n and 4 + n.
     let mut quarters = [[_mm256_setzero_si256(); 4]; 4];
@@ -129,13 +135,13 @@ fn transpose(words: &[__m256i; 16]) -> [[__m256i; 2]; LANES] {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add(a: __m256i, b: __m256i) -> __m256i {
+pub(super) fn add(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn xor(a: __m256i, b: __m256i) -> __m256i {
+pub(super) fn xor(a: __m256i, b: __m256i) -> __m256i {
     _mm256_xor_si256(a, b)
 }
 
