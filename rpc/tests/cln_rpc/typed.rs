@@ -128,7 +128,7 @@ async fn about_the_daemon(client: &mut Client) {
     );
     let request = GetlogRequest { level: Some(GetlogLevel::INFO) };
     assert!(!client.call(request).await.log.is_empty());
-    let request = ListconfigsRequest { config: Some("network".to_owned()) };
+    let request = ListconfigsRequest { config: None };
     assert_eq!(client.call(request).await.configs.unwrap().network.unwrap().value_str, "regtest");
 }
 
