@@ -58,7 +58,8 @@ pub const MAX_CONNECTIONS: usize = 1_024;
 /// Bytes of half-received requests, of requests that run, and of answers that are not read. Enough for every connection to
 /// keep [`KEPT_INPUT`] and [`HIGH_WATER`].
 /// Above it a request that grows beyond [`KEPT_INPUT`] is answered with -32600 and its connection closes, and one that would
-/// run is refused with -1 if it is longer than [`ORDINARY_REQUEST_LEN`]. Ordinary requests are served as ever, so that the
+/// run is refused with -1 if it is longer than [`ORDINARY_REQUEST_LEN`]; the answer to a request that took time is refused
+/// with -1 if it is longer than [`HIGH_WATER`]. Ordinary requests are served as ever, so that the
 /// owner can still look and stop.
 pub const MAX_MEMORY: usize = 512 * 1024 * 1024;
 

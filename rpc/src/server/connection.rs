@@ -24,7 +24,7 @@ use crate::error::RpcError;
 use crate::filter::Filter;
 use crate::json_writer::object;
 use crate::limits::{
-    HIGH_WATER, KEPT_INPUT, LINGER, MAX_RUNNING, MAX_RUNNING_PER_CONNECTION, MAX_SUBSCRIPTIONS,
+    HIGH_WATER, KEPT_INPUT, LINGER, MAX_MEMORY, MAX_RUNNING, MAX_RUNNING_PER_CONNECTION, MAX_SUBSCRIPTIONS,
     ORDINARY_REQUEST_LEN, REQUESTS_PER_TURN,
 };
 use crate::method::{Reply, Work, start};
@@ -133,7 +133,8 @@ impl Connection {
                 return Ok(());
             }
             let room = if is_open && progress == Progress::Done { Some(self.codec.room()) } else { None };
-            let can_deliver = is_open && out.len() < HIGH_WATER;
+            let has_room = out.len() < HIGH_WATER;
+            let can_deliver = is_open && has_room;
             let subscription =
                 subscription.as_mut().map(|(subscription, _)| subscription).filter(|_| can_deliver);
             let wake = tokio::select! {
@@ -141,7 +142,7 @@ impl Connection {
                 // None of it can keep the writing from its turn for ever: above the high-water mark nothing is added.
                 biased;
                 () = service.stop.triggered(), if is_open => Wake::Stopping,
-                Some(finished) = running.join_next() => Wake::Finished(finished.map_err(io::Error::other)?),
+                Some(finished) = running.join_next(), if has_room => Wake::Finished(finished.map_err(io::Error::other)?),
                 read = read(&mut reader, room) => Wake::Read(read),
                 delivery = next(subscription) => Wake::Delivered(delivery),
                 () = ready(()), if progress == Progress::Yield && out.is_empty() => Wake::NextTurn,
@@ -265,6 +266,10 @@ impl Answers {
         self.running.spawn(async move {
             let result = work.await;
             drop(slot);
+            let result = result.and_then(|answer| match share.hold(held.saturating_add(answer.len())) {
+                Err(_) if answer.len() > HIGH_WATER => Err(unread(answer.len())),
+                _ => Ok(answer),
+            });
             Finished { id, filter, result, _share: share }
         });
         Ok(())
@@ -327,6 +332,14 @@ impl Answers {
             self.out = BytesMut::new();
         }
     }
+}
+
+/// A large answer for which there is no room.
+fn unread(len: usize) -> RpcError {
+    RpcError::failed(format_args!(
+        "What was asked for is done, but its answer of {len} bytes has no room: clients hold more than {MAX_MEMORY} bytes of \
+         requests and answers. Read those first, then ask again"
+    ))
 }
 
 /// Reads what there is room for; without room, nothing, for ever.

@@ -141,3 +141,26 @@ async fn subscriptions_of_all_connections_together_are_limited() {
     other.start_requests();
     assert!(other.answers.subscription.is_some());
 }
+
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_bounded() {
+    let mut connection = connection().await;
+    connection.answers.quota = Quota::new(10, 1, 1_000_000);
+    let document = crate::value::Document::parse(core::str::from_utf8(HELP).unwrap()).unwrap();
+    let request = Request::parse(document.root().unwrap()).unwrap();
+    let answer = "x".repeat(HIGH_WATER + 100_000);
+    let mut kept = 0;
+    for _ in 0..5 {
+        let answer = answer.clone();
+        connection.answers.run(&request, || Box::pin(async { Ok(answer) }), None).unwrap();
+        // Each is done before the next begins; none is taken.
+        tokio::task::yield_now().await;
+    }
+    while let Some(finished) = connection.answers.running.join_next().await {
+        match finished.unwrap().result {
+            Ok(answer) => kept += answer.len(),
+            Err(error) => assert!(error.message.contains("has no room"), "{error}"),
+        }
+    }
+    assert!((1..=1_000_000).contains(&kept), "{kept}");
+}
