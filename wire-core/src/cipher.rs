@@ -19,7 +19,10 @@
 
 pub(crate) mod aead;
 pub(crate) mod key_schedule;
-#[expect(unsafe_code, reason = "vector instructions; each block says why it is sound")]
+#[cfg_attr(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    expect(unsafe_code, reason = "vector instructions; each block says why it is sound")
+)]
 pub(crate) mod lanes;
 pub(crate) mod piecewise;
 mod poly1305;

@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod demo;
 mod features;
+mod firmware;
 mod fuzz;
 mod interop;
 mod loom;
@@ -45,6 +46,8 @@ enum Command {
     Test(test::Options),
     /// Hold the rules of the house that a program can hold
     Tidy,
+    /// Build the firmware image, boot it in QEMU and let it talk with a real oddwired
+    Firmware,
     /// Search all interleavings of the send queue
     Loom,
     /// List the fuzz targets, or run one of them
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::demo(&workspace),
         Command::Test(options) => test::test(&workspace, &options),
         Command::Tidy => tidy::tidy(&workspace),
+        Command::Firmware => firmware::firmware(&workspace),
         Command::Loom => loom::loom(&workspace),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, features, interop, loom, needs, run, tidy};
+use crate::{demo, features, firmware, interop, loom, needs, run, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -39,6 +39,11 @@ const CHECKS: &[Check] = &[
         name: "features",
         proves: "wire-core needs neither std nor an allocator",
         run: features::features,
+    },
+    Check {
+        name: "firmware",
+        proves: "wire-core on a Cortex-M in QEMU talks with a real oddwired and outlives hostile peers",
+        run: firmware::firmware,
     },
     Check { name: "loom", proves: "the send queue holds under every interleaving", run: loom::loom },
     Check {
@@ -77,7 +82,9 @@ fn choose(only: &[String]) -> Result<Vec<&'static Check>> {
 }
 
 fn fmt(workspace: &Workspace) -> Result<()> {
-    run::show(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+    run::show(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    let firmware = ["fmt", "--check", "--manifest-path=wire-core/firmware/Cargo.toml"];
+    run::show(&mut workspace.cargo(&firmware))
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

@@ -11,6 +11,10 @@ use crate::noise::{HandshakeError, Transport};
 
 impl<L: AsRef<Local>> Connection<L> {
     /// Takes one act from the front of `input` if it is all there.
+    ///
+    /// Not inlined: what the steps move about lies in this frame and below, dead when it returns, so that firmware can
+    /// overwrite it. In the frame of an I/O loop it would stay.
+    #[inline(never)]
     pub(super) fn receive_act<'a>(&mut self, now: Timestamp, input: &[u8]) -> Received<'a> {
         match self.state.take() {
             State::AwaitActOne(awaiting) => match whole_act(input, HandshakeError::ActOneBadVersion) {

@@ -6,6 +6,7 @@ use super::Place;
 /// `rotate_8` and `rotate_7`, which are given the second argument too: constants that a kernel needs for them.
 ///
 /// Four quarter rounds go in step, since each waits for its own result all the time. RFC 8439, 2.1 and 2.3.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! rounds {
     ($state:ident, $with:expr) => {
         for _ in 0..crate::cipher::lanes::portable::DOUBLE_ROUNDS {
@@ -25,9 +26,11 @@ macro_rules! rounds {
     };
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use rounds;
 
 /// The counters of all lanes, then the nonces.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[inline]
 pub(super) fn counters_and_nonces<const N: usize>(places: &[Place; N]) -> [[u32; N]; 2] {
     [places.map(|place| place.counter), places.map(|place| place.nonce.into())]

@@ -7,19 +7,19 @@ const MASK: u32 = 0x03ff_ffff;
 
 /// The polynomial so far, and the point at which it is taken.
 #[derive(Clone)]
-pub(super) struct Sum {
+pub(in crate::cipher) struct Sum {
     point: [u32; 5],
     /// Each less than 2^26 plus a little.
     value: [u32; 5],
 }
 
 impl Sum {
-    pub(super) fn new(point: u128) -> Self {
+    pub(in crate::cipher) fn new(point: u128) -> Self {
         Self { point: limbs(point & CLAMP), value: [0; 5] }
     }
 
     /// For each limb, sum = (sum + 2^128 + limb) * point, nearly reduced.
-    pub(super) fn absorb(&mut self, limbs: &[[u8; LIMB_LEN]]) {
+    pub(in crate::cipher) fn absorb(&mut self, limbs: &[[u8; LIMB_LEN]]) {
         for limb in limbs {
             self.absorb_one(limb);
         }
@@ -51,7 +51,7 @@ impl Sum {
     }
 
     /// The sum, reduced, without what lies above 128 bits.
-    pub(super) fn reduced(&self) -> u128 {
+    pub(in crate::cipher) fn reduced(&self) -> u128 {
         let mut sum = self.value;
         let mut carry = 0;
         // Twice round: the first time the carry from the top may reach into the second limb again.
@@ -82,7 +82,7 @@ impl Sum {
         value
     }
 
-    pub(super) fn wipe(&mut self) {
+    pub(in crate::cipher) fn wipe(&mut self) {
         self.point = [0; 5];
         self.value = [0; 5];
     }

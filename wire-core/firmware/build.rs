@@ -1,0 +1,12 @@
+//! Hands the linker the memory of the board.
+
+use std::path::PathBuf;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::copy("memory.x", out.join("memory.x"))?;
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rerun-if-changed=memory.x");
+    Ok(())
+}

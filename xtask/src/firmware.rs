@@ -1,0 +1,50 @@
+//! `cargo xtask firmware`: builds the image of `wire-core/firmware`, boots it in QEMU, and has it talk with a real `oddwired`
+//! and with peers that misbehave.
+//!
+//! - `toolchain`: who builds it; `machine`: the emulator; `line`: its serial line, bridged to TCP.
+//! - `host`: the daemon; `peer`: a peer played by hand; `secrets`: what must not be left in memory.
+//! - `scenes`: what happens, in order.
+
+mod host;
+mod line;
+mod machine;
+mod peer;
+mod scenes;
+mod secrets;
+mod toolchain;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::run;
+use crate::workspace::Workspace;
+use host::Host;
+use machine::Machine;
+use toolchain::Toolchain;
+
+/// How long anything that is waited for may take. A machine that does much else at the time is slow.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Between two looks at what announces itself to nobody.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Builds, boots and plays all scenes.
+///
+/// # Errors
+/// Something to build or run it is missing, or a scene did not go as it should.
+pub(crate) fn firmware(workspace: &Workspace) -> Result<()> {
+    let toolchain = Toolchain::find(workspace)?;
+    let defmt_print = toolchain.defmt_print(workspace)?;
+    let images = toolchain.build(workspace, None)?;
+    run::show(&mut workspace.cargo(&["build", "--locked", "--package", "oddwire-rpc", "--bins"]))?;
+
+    let mut host = Host::start(workspace)?;
+    let mut machine = Machine::boot(&images.join("device"), &defmt_print)?;
+    machine.hear("bytes of state")?;
+    scenes::honest(&machine, &mut host)?;
+    scenes::called(&machine, &mut host)?;
+    scenes::hostile_handshakes(&machine)?;
+    scenes::hostile_traffic(&machine)?;
+    scenes::wiped(&mut machine)?;
+    scenes::last(&mut machine, &mut host)
+}
