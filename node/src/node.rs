@@ -18,6 +18,7 @@ use crate::identity::SecretBase;
 use crate::onion::OnionTraffic;
 use crate::onion::relay::Relay;
 use crate::peer::dial::{self, Attempts};
+use crate::peer::handle::PeerHandle;
 use crate::registry::Registry;
 use crate::{
     ConnectError, Direction, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits,
@@ -137,13 +138,58 @@ impl Node {
         kind: MessageType,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        if kind.is_internal() {
-            return Err(SendError::InternalType(kind));
-        }
+        not_internal(kind)?;
         self.shared()
             .registry
             .with(id, |peer| peer.send(kind, payload))
             .unwrap_or(Err(SendError::NotConnected))
+    }
+
+    /// As [`Self::send_custom_message`], for a payload that is made on the spot: `write` puts it where it will be
+    /// encrypted, into `payload_len` bytes that are zero. What it answers is passed on; if that is an error, nothing was
+    /// queued.
+    ///
+    /// # Errors
+    /// As [`Self::send_custom_message`]; `write` was not called then.
+    pub fn send_custom_message_with<E>(
+        &self,
+        id: &NodeId,
+        kind: MessageType,
+        payload_len: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, SendError> {
+        not_internal(kind)?;
+        self.shared()
+            .registry
+            .with(id, |peer| peer.send_with(kind, payload_len, write))
+            .unwrap_or(Err(SendError::NotConnected))
+    }
+
+    /// Queues the same message for each of these peers. The payload is copied once for each, and encrypted there.
+    ///
+    /// Answers one result for each id, in their order: a peer that takes no message keeps no other from getting it.
+    pub fn broadcast_custom_message<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i NodeId>,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Vec<(NodeId, Result<(), SendError>)> {
+        ids.into_iter().map(|id| (*id, self.send_custom_message(id, kind, payload))).collect()
+    }
+
+    /// Queues the same message for every peer that is connected now, as [`Self::broadcast_custom_message`].
+    ///
+    /// A peer that comes or goes meanwhile may have got it or not; the answer has a result for each that was seen.
+    pub fn broadcast_custom_message_to_all(
+        &self,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Vec<(NodeId, Result<(), SendError>)> {
+        let send = |peer: &PeerHandle| {
+            let result = not_internal(kind).and_then(|()| peer.send(kind, payload));
+            (peer.peer.id, result)
+        };
+        self.shared().registry.each(send)
     }
 
     /// Pings the peer with `len` bytes of padding and asks for `pongbytes` in the answer. From 65532 on the peer does
@@ -236,6 +282,10 @@ impl Node {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
+}
+
+fn not_internal(kind: MessageType) -> Result<(), SendError> {
+    if kind.is_internal() { Err(SendError::InternalType(kind)) } else { Ok(()) }
 }
 
 impl fmt::Debug for Node {

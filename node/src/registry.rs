@@ -58,6 +58,11 @@ impl Registry {
         self.peers.pin().values().cloned().collect()
     }
 
+    /// Calls `with` for every peer, without a lock.
+    pub(crate) fn each<T>(&self, mut with: impl FnMut(&PeerHandle) -> T) -> Vec<T> {
+        self.peers.pin().values().map(|peer| with(peer)).collect()
+    }
+
     /// Makes `newer`, whose handshake and `init` are done, the connection of its peer.
     ///
     /// The newer connection wins, as in Core Lightning: a peer that comes again has usually lost the old one without

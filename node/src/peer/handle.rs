@@ -79,14 +79,28 @@ impl PeerHandle {
         if self.is_closing() {
             return Err(SendError::Closing);
         }
-        self.queue.push(kind, payload).map_err(|error| match error {
-            QueueError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes } => {
-                SendError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes }
-            }
-            QueueError::TooLong { len, limit } => SendError::TooLong { len, limit },
-            // A message with a type is never too short.
-            QueueError::Closed | QueueError::TooShort { .. } => SendError::Closing,
-        })
+        self.queue.push(kind, payload).map_err(refusal)
+    }
+
+    /// The same for a payload that `write` puts into the queue's room. If it fails, nothing is queued.
+    pub(crate) fn send_with<E>(
+        &self,
+        kind: MessageType,
+        payload_len: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closing);
+        }
+        let message_len = payload_len.saturating_add(MESSAGE_TYPE_LEN);
+        let mut reservation = self.queue.reserve(message_len).map_err(refusal)?;
+        let (type_room, payload_room) = reservation.message_mut().split_at_mut(MESSAGE_TYPE_LEN);
+        type_room.copy_from_slice(&kind.get().to_be_bytes());
+        if let Err(error) = write(payload_room) {
+            return Ok(Err(error));
+        }
+        // The caller still has what it wrote, so what comes back holds nothing that would be lost.
+        reservation.commit().map_err(|_| SendError::Closing).map(Ok)
     }
 
     /// Queues a `warning` about no channel in particular (BOLT 1).
@@ -130,6 +144,17 @@ impl PeerHandle {
     pub(super) fn set_gone(&self) {
         self.refuse_messages();
         self.gone.close();
+    }
+}
+
+fn refusal(error: QueueError) -> SendError {
+    match error {
+        QueueError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes } => {
+            SendError::Full { queued_messages, queued_bytes, limit_messages, limit_bytes }
+        }
+        QueueError::TooLong { len, limit } => SendError::TooLong { len, limit },
+        // A message with a type is never too short.
+        QueueError::Closed | QueueError::TooShort { .. } => SendError::Closing,
     }
 }
 

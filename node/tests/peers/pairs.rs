@@ -237,3 +237,42 @@ async fn dropping_the_last_handle_stops_the_node() {
     }
     assert!(tokio::net::TcpStream::connect(listener).await.is_err(), "it still listens");
 }
+
+#[tokio::test]
+async fn one_message_for_many_peers() {
+    let (alice, bob, carol, dave) = (start(1).await, start(2).await, start(3).await, start(4).await);
+    let (mut at_bob, mut at_carol) = (bob.subscribe(EventFilter::all()), carol.subscribe(EventFilter::all()));
+    for peer in [&bob, &carol] {
+        alice.connect(peer.id(), address(peer)).await.unwrap();
+    }
+
+    let results = alice.broadcast_custom_message([&dave.id(), &bob.id()], ODD, b"to some");
+    assert_eq!(results, [(dave.id(), Err(SendError::NotConnected)), (bob.id(), Ok(()))]);
+    let mut results = alice.broadcast_custom_message_to_all(ODD, b"to all");
+    results.sort_by_key(|(id, _)| *id);
+    let mut expected = [(bob.id(), Ok(())), (carol.id(), Ok(()))];
+    expected.sort_by_key(|(id, _)| *id);
+    assert_eq!(results, expected);
+    let refused = Err(SendError::InternalType(MessageType::PING));
+    assert!(alice.broadcast_custom_message_to_all(MessageType::PING, b"").iter().all(|(_, r)| *r == refused));
+
+    assert_eq!(next_message(&mut at_bob).await, b"to some");
+    assert_eq!(next_message(&mut at_bob).await, b"to all");
+    assert_eq!(next_message(&mut at_carol).await, b"to all");
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_made_is_not_sent() {
+    let (alice, bob) = (start(1).await, start(2).await);
+    let mut at_bob = bob.subscribe(EventFilter::all());
+    alice.connect(bob.id(), address(&bob)).await.unwrap();
+    assert_eq!(alice.send_custom_message_with(&bob.id(), ODD, 5, |_| Err("no")), Ok(Err("no")));
+    assert_eq!(
+        alice.send_custom_message_with(&bob.id(), ODD, 3, |room| {
+            room.copy_from_slice(b"yes");
+            Ok::<(), ()>(())
+        }),
+        Ok(Ok(()))
+    );
+    assert_eq!(next_message(&mut at_bob).await, b"yes", "and not what was given up before it");
+}

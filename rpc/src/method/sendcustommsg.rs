@@ -10,6 +10,7 @@ use wire_core::limits::{MAX_MESSAGE_LEN, MESSAGE_TYPE_LEN};
 use super::{Call, Example, Method, Reply};
 use crate::error::RpcError;
 use crate::params::{Arg, BadParam, Param, node_id};
+use crate::value::Value;
 
 const PARAMS: &[Param] = &[
     Param::required("node_id", "pubkey", "The peer, which must be connected."),
@@ -48,7 +49,7 @@ fn sendcustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
     call.read(&mut [&mut id, &mut msg])?;
     let (id, msg) = (id.required()?, msg.required()?);
 
-    let message = Message::decode(msg.raw());
+    let message = Message::look_at(msg.raw());
     if let Some(kind) = message.kind() {
         if kind.is_internal() {
             return Err(internal(kind));
@@ -67,14 +68,18 @@ fn sendcustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
         return Ok(call.checked());
     }
     match message {
-        Message::Sendable { kind, bytes } => {
-            let payload = bytes.get(MESSAGE_TYPE_LEN..).unwrap_or_default();
-            node.send_custom_message(&id, kind, payload).map_err(|error| refusal(&id, error))?;
+        Message::Sendable { kind, payload } => {
+            // Into the queue's own room, without a copy in between.
+            let decode = |room: &mut [u8]| faster_hex::hex_decode(payload, room).map(|_| ());
+            match node.send_custom_message_with(&id, kind, payload.len() / 2, decode) {
+                Ok(Ok(())) => {}
+                // Cannot be: it was looked at before.
+                Ok(Err(_)) => return Err(not_hex(call, msg)),
+                Err(error) => return Err(refusal(&id, error)),
+            }
             Ok(Reply::Done(r#"{"status":"Message sent to connectd for delivery"}"#.into()))
         }
-        Message::NotHex => {
-            Err(call.bad_param("msg", BadParam { problem: "should be a hex value", value: msg }))
-        }
+        Message::NotHex => Err(not_hex(call, msg)),
         Message::TooShort { len } => Err(RpcError::invalid_params(format_args!(
             "msg: length {len} is shorter than the 2-byte type: a message has from {MESSAGE_TYPE_LEN} to {MAX_MESSAGE_LEN} bytes"
         ))),
@@ -85,30 +90,42 @@ fn sendcustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
 }
 
 /// What the hex of a message is worth.
-enum Message {
-    Sendable { kind: MessageType, bytes: Vec<u8> },
+enum Message<'h> {
+    /// The payload still in hex.
+    Sendable {
+        kind: MessageType,
+        payload: &'h [u8],
+    },
     NotHex,
-    TooShort { len: usize },
-    TooLong { kind: MessageType, len: usize },
+    TooShort {
+        len: usize,
+    },
+    TooLong {
+        kind: MessageType,
+        len: usize,
+    },
 }
 
-impl Message {
-    fn decode(hex: &str) -> Message {
+impl<'h> Message<'h> {
+    fn look_at(hex: &'h str) -> Message<'h> {
         let hex = hex.as_bytes();
         let len = hex.len() / 2;
         if !hex.len().is_multiple_of(2) || !faster_hex::hex_check(hex) {
             return Message::NotHex;
         }
-        // Of what is too long only the type is of interest.
-        let wanted = if len > MAX_MESSAGE_LEN { MESSAGE_TYPE_LEN } else { len };
-        let mut bytes = vec![0; wanted];
-        let digits = hex.get(..wanted.saturating_mul(2)).unwrap_or_default();
-        if faster_hex::hex_decode(digits, &mut bytes).is_err() {
+        let Some((kind_hex, payload)) = hex.split_at_checked(2 * MESSAGE_TYPE_LEN) else {
+            return Message::TooShort { len };
+        };
+        let mut kind = [0; MESSAGE_TYPE_LEN];
+        if faster_hex::hex_decode(kind_hex, &mut kind).is_err() {
             return Message::NotHex;
         }
-        let Some(&kind) = bytes.first_chunk::<MESSAGE_TYPE_LEN>() else { return Message::TooShort { len } };
         let kind = MessageType::new(u16::from_be_bytes(kind));
-        if len > MAX_MESSAGE_LEN { Message::TooLong { kind, len } } else { Message::Sendable { kind, bytes } }
+        if len > MAX_MESSAGE_LEN {
+            Message::TooLong { kind, len }
+        } else {
+            Message::Sendable { kind, payload }
+        }
     }
 
     fn kind(&self) -> Option<MessageType> {
@@ -117,6 +134,10 @@ impl Message {
             Message::NotHex | Message::TooShort { .. } => None,
         }
     }
+}
+
+fn not_hex(call: &Call<'_>, msg: Value<'_>) -> RpcError {
+    call.bad_param("msg", BadParam { problem: "should be a hex value", value: msg })
 }
 
 fn internal(kind: MessageType) -> RpcError {
