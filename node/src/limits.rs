@@ -37,6 +37,10 @@ pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_REST`].
 pub(crate) const ACCEPT_REST_MAX: Duration = Duration::from_secs(2);
 
+/// Most callers that wait in line for room in one send queue. Each holds its payload elsewhere and a few words here. At the
+/// limit the next one is told that the queue is full, as those are who do not wait.
+pub(crate) const WAITING_FOR_ROOM: usize = 4_096;
+
 /// Most bytes of free memory for messages that all threads of the process keep in common, so that sending allocates
 /// nothing: what the send queue of one peer holds by default. What is beyond it is freed.
 #[cfg_attr(oddwire_loom, expect(dead_code, reason = "loom checks the queue without what a thread keeps"))]

@@ -165,6 +165,25 @@ impl Node {
             .unwrap_or(Err(SendError::NotConnected))
     }
 
+    /// As [`Self::send_custom_message`], but where that would answer `Full` this waits until there is room: in line with all
+    /// others who wait for the same peer, served in the order in which they came. While somebody is in line, those who
+    /// do not wait get `Full`.
+    ///
+    /// May be dropped at any time; nothing is queued then.
+    ///
+    /// # Errors
+    /// [`SendError`], [`SendError::Closing`] also while waiting. `Full` only if 4,096 are in line.
+    pub async fn send_custom_message_in_turn(
+        &self,
+        id: &NodeId,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        not_internal(kind)?;
+        let peer = self.shared().registry.get(id).ok_or(SendError::NotConnected)?;
+        peer.send_in_turn(kind, payload).await
+    }
+
     /// Queues the same message for each of these peers. The payload is copied once for each, and encrypted there.
     ///
     /// Answers one result for each id, in their order: a peer that takes no message keeps no other from getting it.

@@ -18,7 +18,7 @@
 //!
 //! `frame`: a message in its room. `pool`: where the memory for it comes from. `stack`: where frames are committed; `list`:
 //! what was taken from it. `alarm`: waking the consumer. These hold all of the unsafe code. `sync`: what loom replaces.
-//! `credit`: counting against the limits. `consumer`: the taking side.
+//! `credit`: counting against the limits; `line`: waiting for room. `consumer`: the taking side.
 //! Encryption, sockets and the decision which message may be sent do not live here; nor do the protocol's own messages
 //! (ping, pong, warning), which never queue behind custom ones.
 //!
@@ -41,6 +41,7 @@
 //! | operation | by | empty | filled | closed | progress |
 //! |---|---|---|---|---|---|
 //! | [`reserve`](SendQueue::reserve) | anyone | room, or `Full` | room, or `Full` | `Closed` | lock-free: repeats only if another took or gave room |
+//! | [`reserve_in_turn`](SendQueue::reserve_in_turn) | anyone | room, or waits | room, or waits | `Closed` | as `reserve` while nobody is in line; then by a lock |
 //! | [`commit`](Reservation::commit) | anyone | filled | filled | the message comes back | lock-free: repeats only if another committed, took or closed |
 //! | drop of a [`Reservation`] | anyone | room back | room back | room back | wait-free |
 //! | calling the consumer, in `commit` | anyone | – | if it waits | – | wait-free, but for what its waker does |
@@ -49,6 +50,9 @@
 //! | [`advance`](Run::advance) | consumer | – | – | – | wait-free, one step per frame written |
 //! | [`close`](Consumer::close) | consumer | closed | closed; all frames | nothing | wait-free exchange, then one step per frame |
 //! | [`queued_messages`](SendQueue::queued_messages), [`queued_bytes`](SendQueue::queued_bytes) | anyone | count | count | count | wait-free |
+//!
+//! While somebody is in line for room, whoever gives some back also serves the line, under its lock, which is held for a few
+//! steps at a time. Those who never wait never meet it.
 //!
 //! "Lock-free" is the claim that however many threads stop at whatever instruction, the others complete their operations.
 //! A thread that stops keeps only what it holds: between reserve and commit its room; inside a commit before the exchange
@@ -67,6 +71,7 @@ mod alarm;
 mod consumer;
 mod credit;
 mod frame;
+mod line;
 mod list;
 mod pool;
 mod stack;
@@ -111,7 +116,7 @@ pub fn send_queue(limits: QueueLimits) -> (Arc<SendQueue>, Consumer) {
 /// A message counts from the moment it is reserved until it is completely written, returned or given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// The most messages at a time. Values over 16,777,215 count as that.
+    /// The most messages at a time. Values over 8,388,607 count as that.
     pub messages: usize,
     /// The most bytes at a time, counted as frames on the wire: each message and 34 bytes more. Values over 1 TiB count
     /// as that; under 65,569 the longest messages can never be sent and are refused as [`QueueError::TooLong`].
@@ -150,6 +155,35 @@ impl SendQueue {
         reservation.commit().map_err(|_| QueueError::Closed)
     }
 
+    /// As [`reserve`](Self::reserve), but where that would answer `Full` this waits in line until there is room: behind all
+    /// who wait already, before all who ask later, in line or not.
+    ///
+    /// May be dropped at any time: the place in line is free then.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve), [`QueueError::Closed`] also while waiting; [`QueueError::Full`] only if 4,096 are in line.
+    pub async fn reserve_in_turn(&self, message_len: usize) -> Result<Reservation<'_>, QueueError> {
+        let wire_len = self.carried_len(message_len)?;
+        let bytes = message_len + FRAME_OVERHEAD;
+        let room = match self.credit.reserve(bytes) {
+            Ok(room) => room,
+            Err(_) => self.credit.join(bytes)?.await?,
+        };
+        Ok(Reservation { frame: Frame::zeroed(wire_len), room, queue: self })
+    }
+
+    /// As [`push`](Self::push), waiting in line as [`reserve_in_turn`](Self::reserve_in_turn) does.
+    ///
+    /// # Errors
+    /// As [`reserve_in_turn`](Self::reserve_in_turn). On an error nothing was queued.
+    pub async fn push_in_turn(&self, kind: MessageType, payload: &[u8]) -> Result<(), QueueError> {
+        let mut reservation = self.reserve_in_turn(MIN_MESSAGE_LEN.saturating_add(payload.len())).await?;
+        let (type_room, payload_room) = reservation.message_mut().split_at_mut(MIN_MESSAGE_LEN);
+        type_room.copy_from_slice(&kind.get().to_be_bytes());
+        payload_room.copy_from_slice(payload);
+        reservation.commit().map_err(|_| QueueError::Closed)
+    }
+
     /// Messages that are reserved, committed or being written.
     pub fn queued_messages(&self) -> usize {
         self.credit.messages()
@@ -175,6 +209,14 @@ impl SendQueue {
         message_len: usize,
         frame: impl FnOnce(u16) -> Frame,
     ) -> Result<Reservation<'_>, QueueError> {
+        let wire_len = self.carried_len(message_len)?;
+        // Room first, memory second: who is refused has allocated nothing.
+        let room = self.credit.reserve(message_len + FRAME_OVERHEAD)?;
+        Ok(Reservation { frame: frame(wire_len), room, queue: self })
+    }
+
+    /// The length as frames have it, if this queue can carry a message that long.
+    fn carried_len(&self, message_len: usize) -> Result<u16, QueueError> {
         if self.stack.is_closed() {
             return Err(QueueError::Closed);
         }
@@ -187,9 +229,7 @@ impl SendQueue {
         if message_len > limit {
             return Err(too_long);
         }
-        // Room first, memory second: who is refused has allocated nothing.
-        let room = self.credit.reserve(message_len + FRAME_OVERHEAD)?;
-        Ok(Reservation { frame: frame(wire_len), room, queue: self })
+        Ok(wire_len)
     }
 }
 
@@ -232,7 +272,7 @@ impl Reservation<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// A limit is reached. Try again when some of it is written; what is queued stays queued.
+    /// A limit is reached, or others wait in line for what room there is. Try again when some of it is written; what is queued stays queued.
     #[error(
         "send queue full: {queued_messages} of {limit_messages} messages and {queued_bytes} of {limit_bytes} bytes \
          are waiting; try again when the peer has taken some"

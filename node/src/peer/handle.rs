@@ -1,5 +1,6 @@
 //! A connected peer as everybody but its own task sees it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use wire_core::message::ping::Ping;
 
 use super::mailbox::Mailbox;
 use super::{Direction, PeerInfo, Traffic};
-use crate::send_queue::{QueueError, SendQueue, Shared};
+use crate::send_queue::{QueueError, Reservation, SendQueue, Shared};
 use crate::{MessageType, NodeId, PingError, PingReply, SendError};
 
 /// Shared between the registry, callers and the peer's task.
@@ -82,6 +83,24 @@ impl PeerHandle {
         self.queue.push(kind, payload).map_err(refusal)
     }
 
+    /// The same, waiting in line for room. Whoever waits when the connection is to close is sent away when it is their turn, or
+    /// with the queue.
+    pub(crate) async fn send_in_turn(&self, kind: MessageType, payload: &[u8]) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closing);
+        }
+        let message_len = payload.len().saturating_add(MESSAGE_TYPE_LEN);
+        let reservation = self.queue.reserve_in_turn(message_len).await.map_err(refusal)?;
+        if self.is_closing() {
+            return Err(SendError::Closing);
+        }
+        fill(reservation, kind, |room| {
+            room.copy_from_slice(payload);
+            Ok::<(), Infallible>(())
+        })
+        .map(|Ok(())| ())
+    }
+
     /// The same for a payload that `write` puts into the queue's room. If it fails, nothing is queued.
     pub(crate) fn send_with<E>(
         &self,
@@ -93,14 +112,7 @@ impl PeerHandle {
             return Err(SendError::Closing);
         }
         let message_len = payload_len.saturating_add(MESSAGE_TYPE_LEN);
-        let mut reservation = self.queue.reserve(message_len).map_err(refusal)?;
-        let (type_room, payload_room) = reservation.message_mut().split_at_mut(MESSAGE_TYPE_LEN);
-        type_room.copy_from_slice(&kind.get().to_be_bytes());
-        if let Err(error) = write(payload_room) {
-            return Ok(Err(error));
-        }
-        // The caller still has what it wrote, so what comes back holds nothing that would be lost.
-        reservation.commit().map_err(|_| SendError::Closing).map(Ok)
+        fill(self.queue.reserve(message_len).map_err(refusal)?, kind, write)
     }
 
     /// Queues a `warning` about no channel in particular (BOLT 1).
@@ -145,6 +157,21 @@ impl PeerHandle {
         self.refuse_messages();
         self.gone.close();
     }
+}
+
+/// Queues what `write` makes of the room that was reserved, or gives the room back if it fails.
+fn fill<E>(
+    mut reservation: Reservation<'_>,
+    kind: MessageType,
+    write: impl FnOnce(&mut [u8]) -> Result<(), E>,
+) -> Result<Result<(), E>, SendError> {
+    let (type_room, payload_room) = reservation.message_mut().split_at_mut(MESSAGE_TYPE_LEN);
+    type_room.copy_from_slice(&kind.get().to_be_bytes());
+    if let Err(error) = write(payload_room) {
+        return Ok(Err(error));
+    }
+    // The caller still has what it wrote, so what comes back holds nothing that would be lost.
+    reservation.commit().map_err(|_| SendError::Closing).map(Ok)
 }
 
 fn refusal(error: QueueError) -> SendError {

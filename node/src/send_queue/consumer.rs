@@ -70,6 +70,7 @@ impl Consumer {
     /// can know.
     pub fn close(&mut self) -> Vec<Unsent> {
         let rest = self.queue.stack.close();
+        self.queue.credit.close();
         self.queue.alarm.forget();
         self.in_hand.append(List::of(rest));
 

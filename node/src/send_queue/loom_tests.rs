@@ -322,6 +322,57 @@ fn the_second_sleep_is_ended_too() {
 }
 
 #[test]
+fn one_who_waits_for_room_is_woken_by_whoever_gives_some_back() {
+    bounded_model(|| {
+        let (queue, mut consumer) = send_queue(QueueLimits { messages: 1, bytes: 72 });
+        queue.push(kind(1, 0), &[]).unwrap();
+        let waiter = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || block_on(queue.push_in_turn(kind(2, 0), &[])).unwrap())
+        };
+        let mut seen = drain(&mut consumer);
+        waiter.join().unwrap();
+        seen.extend(drain(&mut consumer));
+        assert_eq!(seen, [kind(1, 0), kind(2, 0)]);
+        queue.push(kind(3, 0), &[]).unwrap();
+    });
+}
+
+#[test]
+fn room_that_nobody_takes_up_is_not_lost() {
+    bounded_model(|| {
+        let (queue, mut consumer) = send_queue(QueueLimits { messages: 1, bytes: 72 });
+        queue.push(kind(1, 0), &[]).unwrap();
+        let waiter = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                // Polled once, and given up whatever the answer was.
+                let mut wait = pin!(queue.reserve_in_turn(2));
+                let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            })
+        };
+        drain(&mut consumer);
+        waiter.join().unwrap();
+        assert_eq!((queue.queued_messages(), queue.queued_bytes()), (0, 0));
+        queue.push(kind(3, 0), &[]).unwrap();
+    });
+}
+
+#[test]
+fn closing_ends_every_wait_for_room() {
+    bounded_model(|| {
+        let (queue, mut consumer) = send_queue(QueueLimits { messages: 1, bytes: 72 });
+        queue.push(kind(1, 0), &[]).unwrap();
+        let waiter = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || block_on(queue.push_in_turn(kind(2, 0), &[])))
+        };
+        assert_eq!(consumer.close().len(), 1);
+        assert_eq!(waiter.join().unwrap(), Err(QueueError::Closed));
+    });
+}
+
+#[test]
 fn a_bundle_of_free_blocks_has_one_owner() {
     loom::model(|| {
         // One slot for two bundles: one of them may be refused.

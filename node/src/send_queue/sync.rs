@@ -8,7 +8,7 @@ pub(super) use loom::{
     alloc::{alloc, dealloc},
     cell::UnsafeCell,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -17,7 +17,7 @@ pub(super) use loom::{
 pub(super) use std::{
     alloc::{alloc, dealloc},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
     },
 };

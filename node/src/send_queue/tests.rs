@@ -84,7 +84,7 @@ fn refusals_name_what_was_found_and_what_is_allowed() {
 #[test]
 fn limits_beyond_what_can_be_counted_are_lowered() {
     let (queue, _consumer) = send_queue(QueueLimits { messages: usize::MAX, bytes: usize::MAX });
-    assert_eq!(queue.limits(), QueueLimits { messages: (1 << 24) - 1, bytes: (1 << 40) - 1 });
+    assert_eq!(queue.limits(), QueueLimits { messages: (1 << 23) - 1, bytes: (1 << 40) - 1 });
     queue.push(KIND, &[]).unwrap();
     assert_eq!((queue.queued_messages(), queue.queued_bytes()), (1, 36));
 }
@@ -163,6 +163,82 @@ fn a_frame_that_could_not_be_sealed_keeps_its_payload() {
 fn an_idle_queue_is_small() {
     // All there is: what is queued is linked through the frames themselves.
     assert!(size_of::<SendQueue>() + size_of::<Consumer>() < 256);
+}
+
+/// Polls once, and answers what `waker` is to be told.
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn those_who_wait_get_room_in_the_order_in_which_they_came() {
+    let (queue, mut consumer) = send_queue(QueueLimits { messages: 100, bytes: 200 });
+    let calls = StdArc::new(CountingWaker::default());
+    let waker = Waker::from(StdArc::clone(&calls));
+    queue.push(KIND, &[0; 64]).unwrap();
+    queue.push(KIND, &[0; 64]).unwrap();
+    // The first one needs both rooms, the second one would fit at once.
+    let mut large = pin!(queue.push_in_turn(KIND, &[1; 160]));
+    let mut small = pin!(queue.push_in_turn(KIND, b""));
+    let mut given_up = Box::pin(queue.push_in_turn(KIND, b""));
+    assert!(poll_once(large.as_mut(), &waker).is_pending());
+    assert!(poll_once(small.as_mut(), &waker).is_pending());
+    assert!(poll_once(given_up.as_mut(), &waker).is_pending());
+    drop(given_up);
+    assert!(matches!(queue.push(KIND, &[]), Err(QueueError::Full { .. })), "nobody passes those in line");
+
+    write(&mut consumer, 1);
+    assert_eq!(calls.0.load(StdOrdering::Relaxed), 0);
+    assert!(poll_once(small.as_mut(), &waker).is_pending(), "it is not its turn");
+    write(&mut consumer, 1);
+    assert_eq!(calls.0.load(StdOrdering::Relaxed), 1);
+    assert_eq!(poll_once(large.as_mut(), &waker), Poll::Ready(Ok(())));
+    assert!(poll_once(small.as_mut(), &waker).is_pending());
+    write(&mut consumer, 1);
+    assert_eq!(poll_once(small.as_mut(), &waker), Poll::Ready(Ok(())));
+    queue.push(KIND, &[]).unwrap();
+    write(&mut consumer, 2);
+    assert_eq!((queue.queued_messages(), queue.queued_bytes()), (0, 0));
+}
+
+#[test]
+fn what_was_granted_and_not_wanted_goes_to_the_next() {
+    let (queue, mut consumer) = send_queue(QueueLimits { messages: 1, bytes: 200 });
+    queue.push(KIND, &[]).unwrap();
+    let mut first = Box::pin(queue.reserve_in_turn(2));
+    let mut second = pin!(queue.reserve_in_turn(2));
+    assert!(poll_once(first.as_mut(), Waker::noop()).is_pending());
+    assert!(poll_once(second.as_mut(), Waker::noop()).is_pending());
+    write(&mut consumer, 1);
+    drop(first);
+    let Poll::Ready(Ok(reservation)) = poll_once(second.as_mut(), Waker::noop()) else { panic!("no room") };
+    drop(reservation);
+    assert_eq!((queue.queued_messages(), queue.queued_bytes()), (0, 0));
+    queue.push(KIND, &[]).unwrap();
+}
+
+#[test]
+fn closing_ends_the_wait() {
+    let (queue, mut consumer) = send_queue(QueueLimits { messages: 1, bytes: 200 });
+    let calls = StdArc::new(CountingWaker::default());
+    let waker = Waker::from(StdArc::clone(&calls));
+    queue.push(KIND, &[]).unwrap();
+    let mut waiting = pin!(queue.push_in_turn(KIND, &[]));
+    assert!(poll_once(waiting.as_mut(), &waker).is_pending());
+    assert_eq!(consumer.close().len(), 1);
+    assert_eq!(calls.0.load(StdOrdering::Relaxed), 1);
+    assert_eq!(poll_once(waiting.as_mut(), &waker), Poll::Ready(Err(QueueError::Closed)));
+    assert_eq!(poll_once(pin!(queue.push_in_turn(KIND, &[])), &waker), Poll::Ready(Err(QueueError::Closed)));
+}
+
+/// "Writes" so many messages.
+fn write(consumer: &mut Consumer, messages: usize) {
+    let mut batch = consumer.take();
+    for _ in 0..messages {
+        let mut run = batch.next_run(0, 1).unwrap();
+        run.seal_each(scramble).unwrap();
+        assert_eq!(run.advance(usize::MAX).messages, 1);
+    }
 }
 
 /// Counts its calls.

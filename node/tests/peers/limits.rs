@@ -99,3 +99,35 @@ async fn a_peer_that_never_reads_fills_its_queue_and_is_closed() {
     assert!(unsent.last().unwrap().payload.is_some());
     assert_serves_honest_peer(&node).await;
 }
+
+#[tokio::test]
+async fn who_waits_in_line_is_sent_last_and_a_pong_before_all_that_is_queued() {
+    let mut limits = Limits::default();
+    (limits.send_queue_messages, limits.send_queue_bytes) = (100, 1_000_000);
+    let node = start_with(1, limits).await;
+    let mut peer = RawPeer::open(&node, 7).await;
+    let accepted = send_until_stuck(&node, &peer.id).await;
+    let waiting = {
+        let (node, id) = (node.clone(), peer.id);
+        tokio::spawn(async move { node.send_custom_message_in_turn(&id, ODD, &vec![7; 30_000]).await })
+    };
+    peer.send(&crate::raw_peer::ping(4)).await;
+
+    let (mut seen, mut before_pong) = (0, None);
+    loop {
+        let message = peer.receive().await.unwrap();
+        if message.starts_with(&19_u16.to_be_bytes()) {
+            before_pong = Some(seen);
+            continue;
+        }
+        if message.len() == 30_002 {
+            break;
+        }
+        seen += 1;
+    }
+
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    assert_eq!(seen, accepted, "the one that waited comes behind all that were there");
+    // Behind what was sealed already, and before the rest of the megabyte in the queue.
+    assert!(before_pong.unwrap() + 30 < accepted, "{before_pong:?} of {accepted}");
+}
