@@ -457,6 +457,18 @@ fn keystream_of_another_connection_is_never_used() {
     assert_eq!([first, second], expected);
 }
 
+/// What would lie behind a rotation is another key's.
+#[test]
+fn keystream_ahead_ends_where_its_key_does() {
+    let (mut sealer, _) = direction();
+    for _ in 0..MESSAGES_PER_KEY - 2 {
+        sealed(&mut sealer, b"");
+    }
+    let mut ahead = Ahead::<4>::new();
+    sealer.prepare(&mut ahead);
+    assert_eq!(ahead.prepared(), 2);
+}
+
 #[test]
 fn a_body_that_fails_with_keystream_ahead_stays_and_kills() {
     let (mut sealer, opener) = direction();

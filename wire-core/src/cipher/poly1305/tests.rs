@@ -4,7 +4,7 @@ use std::{format, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{LIMB_LEN, narrow, wide};
+use super::{LIMB_LEN, Lanes, Poly1305, narrow, wide};
 
 /// Key, text and tag as hex: RFC 8439, A.3, numbers 7 to 11, whose texts are whole limbs.
 const CARRIES: [[&str; 3]; 5] = [
@@ -68,12 +68,60 @@ fn rare_carries() {
     }
 }
 
+/// The sum that a tag is made of, with the given lanes.
+fn value_with(lanes: Lanes, point: u128, text: &[u8]) -> u128 {
+    let mut key = [0; 32];
+    key[..LIMB_LEN].copy_from_slice(&point.to_le_bytes());
+    let mut tag = Poly1305::new(&key);
+    tag.absorb_with(lanes, text);
+    tag.sum.reduced()
+}
+
+/// At the point 1 the sum is that of the limbs: 2^128 - 1 and four times 2^128, of which 2^130 is folded to 5 and carries
+/// through all words.
+#[test]
+fn a_carry_through_all_words() {
+    let mut text = [0; 4 * LIMB_LEN];
+    text[..LIMB_LEN].fill(0xff);
+    assert_eq!(wide_value(1, &text), 4);
+    assert_eq!(narrow_value(1, &text), 4);
+}
+
+/// Points that leave the words of a sum as they are or move them by whole places, so that words of ones stay words of ones.
+fn points() -> impl Strategy<Value = u128> {
+    prop_oneof![4 => Just(1), 4 => (0..124_u32).prop_map(|place| 1 << place), 1 => Just(u128::MAX), 1 => any::<u128>()]
+}
+
+/// Limbs that make carries likely wherever they are cut into words.
+fn full_limbs() -> impl Strategy<Value = Vec<u8>> {
+    let limb = prop_oneof![
+        6 => Just(u128::MAX),
+        2 => Just(0),
+        1 => (0..128_u32).prop_map(|place| u128::MAX << place),
+        1 => (0..128_u32).prop_map(|place| u128::MAX >> place),
+        1 => (0..128_u32).prop_map(|place| u128::MAX - (1 << place)),
+    ];
+    proptest::collection::vec(limb, 0..90)
+        .prop_map(|limbs| limbs.into_iter().flat_map(u128::to_le_bytes).collect())
+}
+
 /// Bytes that make carries likely.
 fn edges() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(0xff), 1 => Just(0), 1 => Just(0xfb), 1 => any::<u8>()]
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_width_carries_as_the_narrow_arithmetic_does(point in points(), text in full_limbs()) {
+        let expected = narrow_value(point, &text);
+        prop_assert_eq!(wide_value(point, &text), expected);
+        for lanes in Lanes::available() {
+            prop_assert_eq!(value_with(lanes, point, &text), expected, "{:?}", lanes);
+        }
+    }
+
     #[test]
     fn both_arithmetics_agree(
         point in prop_oneof![Just(u128::MAX), Just(1), any::<u128>()],
