@@ -26,6 +26,8 @@ pub struct Codec {
     without_brace: usize,
     /// Bytes of the request that was lent last; they go when the next one is asked for.
     lent: usize,
+    /// Bytes that one request may have.
+    max_len: usize,
 }
 
 /// Why the bytes are no request. Nothing more can be had from the connection.
@@ -37,11 +39,22 @@ pub struct Refusal {
 
 impl Default for Codec {
     fn default() -> Codec {
-        Codec { received: BytesMut::new(), tokenizer: Tokenizer::new(MAX_TOKENS), without_brace: 0, lent: 0 }
+        Codec::for_messages(MAX_REQUEST_LEN, MAX_TOKENS)
     }
 }
 
 impl Codec {
+    /// A codec for messages of up to so many bytes and JSON tokens.
+    pub fn for_messages(max_len: usize, max_tokens: usize) -> Codec {
+        Codec {
+            received: BytesMut::new(),
+            tokenizer: Tokenizer::new(max_tokens),
+            without_brace: 0,
+            lent: 0,
+            max_len,
+        }
+    }
+
     /// Where to append what is read next: a buffer with room for one read. Only to be asked for when
     /// [`next_request`](Self::next_request) has nothing.
     pub fn room(&mut self) -> &mut BytesMut {
@@ -67,7 +80,10 @@ impl Codec {
             Ok(None) => return self.nothing_yet(),
             Err(Malformed::NotJson) => return Err(self.not_json()),
             Err(Malformed::TooManyTokens) => {
-                let text = format!("Request has more than {MAX_TOKENS} JSON values: send it in parts");
+                let text = format!(
+                    "Request has more than {} JSON values: send it in parts",
+                    self.tokenizer.max_tokens()
+                );
                 return Err(Refusal { text: text.into_bytes() });
             }
         };
@@ -115,10 +131,10 @@ impl Codec {
     }
 
     fn nothing_yet(&self) -> Result<Option<Value<'_>>, Refusal> {
-        if self.received.len() < MAX_REQUEST_LEN {
+        if self.received.len() < self.max_len {
             return Ok(None);
         }
-        let text = format!("Request is longer than {MAX_REQUEST_LEN} bytes");
+        let text = format!("Request is longer than {} bytes", self.max_len);
         Err(Refusal { text: text.into_bytes() })
     }
 

@@ -17,13 +17,15 @@ use std::sync::Arc;
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use wire_core::message::features::BitTooHigh;
 use zeroize::Zeroizing;
 
 use crate::config::table::OptionTable;
-use crate::config::{self, Config, ConfigError, KeyUnlock, Listen, NodePlace};
+use crate::config::{self, Config, ConfigError, Deprecated, KeyUnlock, Listen, NodePlace};
 use crate::datastore::{self, Datastore, DatastoreError};
 use crate::limits::STOP_TIME;
 use crate::log::{self, Log, LogError};
+use crate::plugin::{Host, HostSettings, ImportantDeath, PluginStartError};
 use crate::server::{BindError, Server};
 use crate::service::{Audience, Service, default_alias, default_color};
 use crate::stop::StopSignal;
@@ -74,6 +76,9 @@ pub enum StartFailure {
     /// The node, for any other reason.
     #[error("the node cannot start: {0}")]
     Node(StartError),
+    /// The feature bits that plugins want.
+    #[error("the feature bits of the plugins cannot be offered: {0}")]
+    Features(BitTooHigh),
     /// The socket for clients.
     #[error("cannot make the JSON-RPC socket: {error}. A relative --rpc-file starts in {}", network_dir.display())]
     RpcSocket {
@@ -96,6 +101,9 @@ pub enum StartFailure {
         /// What the system said.
         error: io::Error,
     },
+    /// A plugin.
+    #[error(transparent)]
+    Plugin(#[from] PluginStartError),
     /// Signals cannot be received.
     #[error("the system lets us receive no signals: {0}")]
     Signals(io::Error),
@@ -124,7 +132,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<ExitCode, StartFailure> {
-    options.refuse_unknown().map_err(ConfigError::from)?;
+    let plugins = plugin_host(&config, &options);
+    // With plugins it is not known yet which options there are.
+    if plugins.wants_none() {
+        options.refuse_unknown().map_err(ConfigError::from)?;
+    }
     let passphrase = match config.key_unlock {
         KeyUnlock::None => None,
         KeyUnlock::AskForPassphrase => Some(passphrase::ask().map_err(StartFailure::Passphrase)?),
@@ -138,7 +150,9 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
     enter(&config.place)?;
     let log = Log::install(&config.log)?;
     log::log_panics(&log);
-    let ended = run_node(config, options, passphrase, &mut signals, &log).await;
+    let ended = run_node(config, options, plugins.clone(), passphrase, &mut signals, &log).await;
+    // Whatever happened, no process is left behind.
+    plugins.shutdown().await;
     log.flush();
     ended
 }
@@ -147,6 +161,7 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
 async fn run_node(
     config: Config,
     options: Arc<OptionTable>,
+    plugins: Host,
     passphrase: Option<Zeroizing<String>>,
     signals: &mut Signals,
     log: &Log,
@@ -154,6 +169,14 @@ async fn run_node(
     tracing::info!(source = "lightningd", "{VERSION}");
     name_what_has_no_meaning(&options);
     raise_descriptor_limit();
+    tokio::select! {
+        started = plugins.start() => started?,
+        name = signals.next() => {
+            tracing::info!(source = "lightningd", "{name}: stopping");
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    options.refuse_unknown().map_err(ConfigError::from)?;
     let network_dir = config.place.network_dir();
     let pid_file = config.pid_file.map(|path| {
         PidFile::write(&path).map_err(|error| StartFailure::PidFile { path: path.clone(), error })
@@ -167,7 +190,8 @@ async fn run_node(
         None => Identity::load_or_create(&key_file),
     }?;
     let datastore = Datastore::open(&network_dir.join(datastore::FILE))?;
-    let node = start_node(identity, &config.place, &config.listen).await?;
+    let node = start_node(identity, &config.place, &config.listen, &plugins).await?;
+    plugins.attach(&node, log.book());
     let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
         .map_err(|error| StartFailure::RpcSocket { error, network_dir: network_dir.clone() })?;
     let service = Service {
@@ -181,13 +205,26 @@ async fn run_node(
         log_book: log.book().clone(),
         names: config.names,
         options,
+        plugins,
         node,
     };
-    announce(&service);
-    if config.daemon {
-        background::let_go().map_err(StartFailure::Background)?;
-    }
-    Ok(serve(server, service, signals, log).await)
+    let started: fn() -> io::Result<()> = if config.daemon { background::let_go } else { || Ok(()) };
+    Ok(serve(server, service, started, signals, log).await)
+}
+
+/// The host of the plugins, none of which runs yet.
+fn plugin_host(config: &Config, options: &Arc<OptionTable>) -> Host {
+    let settings = HostSettings {
+        wanted: config.plugins.clone(),
+        default_directory: config.place.lightning_dir.join("plugins"),
+        is_developer: config.developer,
+        refuse_deprecated: config.deprecated == Deprecated::Refused,
+        important_death: ImportantDeath::EndsDaemon,
+        network_dir: config.place.network_dir(),
+        rpc_file: config.place.rpc_file.clone(),
+        network: config.place.network.name().to_owned(),
+    };
+    Host::new(settings, Arc::clone(options))
 }
 
 /// So that nobody wonders why an option does nothing.
@@ -239,13 +276,20 @@ fn enter(place: &NodePlace) -> Result<(), DirectoryError> {
     std::env::set_current_dir(&path).map_err(|error| DirectoryError::Enter { path, error })
 }
 
-async fn start_node(identity: Identity, place: &NodePlace, listen: &Listen) -> Result<Node, StartFailure> {
+async fn start_node(
+    identity: Identity,
+    place: &NodePlace,
+    listen: &Listen,
+    plugins: &Host,
+) -> Result<Node, StartFailure> {
     let addresses = match listen {
         Listen::Nowhere => Vec::new(),
         Listen::Default { addresses } => usable(*addresses),
         Listen::On(addresses) => addresses.clone(),
     };
-    let builder = Node::builder().identity(identity).network(place.network);
+    let gatekeeper = Arc::new(plugins.clone());
+    let builder = Node::builder().identity(identity).network(place.network).gatekeeper(gatekeeper);
+    let builder = builder.features(&plugins.features()).map_err(StartFailure::Features)?;
     let builder = addresses.into_iter().fold(builder, NodeBuilder::listen);
     builder.start().await.map_err(|error| match error {
         StartError::Listen { address, error } => StartFailure::Listen { address, error },
@@ -280,14 +324,40 @@ fn announce(service: &Service) {
     );
 }
 
-async fn serve(server: Server, service: Service, signals: &mut Signals, log: &Log) -> ExitCode {
-    let node = service.node.clone();
-    let stop = service.stop.clone();
-    let mut serving = tokio::spawn(server.run(Arc::new(service)));
+/// Serves until something ends it; `started` is called when everything runs.
+async fn serve(
+    server: Server,
+    service: Service,
+    started: fn() -> io::Result<()>,
+    signals: &mut Signals,
+    log: &Log,
+) -> ExitCode {
+    let service = Arc::new(service);
+    let (node, stop, plugins) = (service.node.clone(), service.stop.clone(), service.plugins.clone());
+    let mut serving = tokio::spawn(server.run(Arc::clone(&service)));
+    // Plugins are clients themselves while they are told how the daemon is set up.
+    let mut starting = Box::pin(async {
+        plugins.init().await;
+        announce(&service);
+    });
+    let mut has_started = false;
+    let mut outcome = ExitCode::SUCCESS;
     let mut ended = None;
     loop {
         tokio::select! {
             () = stop.triggered() => break,
+            () = &mut starting, if !has_started => {
+                has_started = true;
+                if let Err(error) = started() {
+                    tracing::error!(source = "lightningd", "{}", StartFailure::Background(error));
+                    outcome = ExitCode::FAILURE;
+                    break;
+                }
+            }
+            () = plugins.important_ended() => {
+                outcome = ExitCode::FAILURE;
+                break;
+            }
             // It ends by itself only when it is told to, or broken.
             result = &mut serving => {
                 ended = Some(result);
@@ -305,6 +375,7 @@ async fn serve(server: Server, service: Service, signals: &mut Signals, log: &Lo
     }
     stop.trigger();
     let stopping = async {
+        plugins.shutdown().await;
         let result = match ended {
             Some(result) => result,
             None => serving.await,
@@ -324,7 +395,7 @@ async fn serve(server: Server, service: Service, signals: &mut Signals, log: &Lo
                 tracing::warn!(source = "lightningd", "Not everything ended within {} s", STOP_TIME.as_secs());
             }
             tracing::info!(source = "lightningd", "Stopped");
-            ExitCode::SUCCESS
+            outcome
         }
         name = signals.next() => {
             tracing::warn!(source = "lightningd", "{name} while stopping: ending at once");

@@ -16,6 +16,8 @@ use crate::value::Value;
 pub struct Request<'a> {
     /// As it came, with its quotes if it is a string.
     pub id: &'a str,
+    /// All of it.
+    value: Value<'a>,
     /// Bytes of its text.
     pub len: usize,
     method: Option<Value<'a>>,
@@ -53,11 +55,25 @@ impl<'a> Request<'a> {
         }
         Ok(Request {
             id: id.quoted(),
+            value,
             len: value.raw().len(),
             method: value.get("method"),
             params: value.get("params"),
             filter: value.get("filter"),
         })
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> &'a str {
+        self.value.raw()
+    }
+
+    /// Its text with another id, which is JSON.
+    pub(crate) fn with_id(&self, id: &str) -> String {
+        let text = self.value.raw();
+        let place = self.value.get("id").map(|old| self.value.place_of(old)).unwrap_or_default();
+        let (before, after) = (text.get(..place.start), text.get(place.end..));
+        [before.unwrap_or_default(), id, after.unwrap_or_default()].concat()
     }
 
     /// The method's name, raw, and the parameters.
@@ -84,6 +100,12 @@ pub(crate) fn push_result(out: &mut BytesMut, id: &str, result: &str) {
 
 /// Appends the answer to a request that failed.
 pub(crate) fn push_error(out: &mut BytesMut, id: &str, error: &RpcError) {
+    if let Some(verbatim) = &error.verbatim {
+        return push(
+            out,
+            &[b"{\"jsonrpc\":\"2.0\",\"id\":", id.as_bytes(), b",\"error\":", verbatim.as_bytes(), b"}\n\n"],
+        );
+    }
     let text = error.message.as_bytes();
     let text = if text.len() <= MAX_ERROR_TEXT {
         quote_bytes(text)

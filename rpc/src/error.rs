@@ -14,6 +14,10 @@ pub enum ErrorCode {
     InvalidParams,
     /// -1: the method failed.
     Failed,
+    /// -3: a plugin did not do what it should.
+    PluginError,
+    /// -4: a plugin ended before it answered.
+    PluginTerminated,
     /// 400: `connect` knows no address of the peer.
     NoKnownAddress,
     /// 401: `connect` got through to none of the peer's addresses.
@@ -44,6 +48,8 @@ impl ErrorCode {
             ErrorCode::MethodNotFound => -32601,
             ErrorCode::InvalidParams => -32602,
             ErrorCode::Failed => -1,
+            ErrorCode::PluginError => -3,
+            ErrorCode::PluginTerminated => -4,
             ErrorCode::NoKnownAddress => 400,
             ErrorCode::AllAddressesFailed => 401,
             ErrorCode::DatastoreDeleteMissing => 1200,
@@ -68,12 +74,19 @@ pub struct RpcError {
     pub message: String,
     /// What a program can use of it: a JSON object.
     pub data: Option<String>,
+    /// A plugin's own error object, which is passed on as it is; code and text only stand for it then.
+    pub verbatim: Option<String>,
 }
 
 impl RpcError {
     /// A refusal with this text.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> RpcError {
-        RpcError { code, message: message.into(), data: None }
+        RpcError { code, message: message.into(), data: None, verbatim: None }
+    }
+
+    /// A plugin's error, to be passed on as the plugin wrote it.
+    pub(crate) fn verbatim(error: String) -> RpcError {
+        RpcError { verbatim: Some(error), ..RpcError::new(ErrorCode::PluginError, "an error of a plugin") }
     }
 
     /// The same with an object for programs.

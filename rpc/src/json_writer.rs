@@ -123,6 +123,11 @@ pub(crate) fn quote(value: &str) -> String {
     text
 }
 
+/// Whether it would look otherwise in a string literal.
+pub(crate) fn needs_escape(value: &str) -> bool {
+    value.bytes().any(|byte| escape(byte).is_some())
+}
+
 /// A string literal of bytes that may be no UTF-8; those go out as they came.
 pub(crate) fn quote_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(bytes.len().saturating_add(2));

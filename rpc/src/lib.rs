@@ -13,6 +13,7 @@
 //! - [`server`]: the socket, its connections, how much of everything; [`service`] is what the methods work on.
 //! - [`daemon`], [`config`], [`log`]: `oddwired` around the server; [`client`], [`cli`]: the other end of the socket, for Rust
 //!   programs and for `oddwire-cli`.
+//! - [`plugin`]: the host of plugins, and what they make of calls, messages and peers.
 //! - [`limits`]: every limit, with what happens there.
 //!
 //! The crate knows no keys and no ciphertext; it sees peers only through `oddwire_node`.
@@ -33,6 +34,7 @@ pub mod limits;
 pub mod log;
 pub mod method;
 pub mod params;
+pub mod plugin;
 pub mod server;
 pub mod service;
 pub mod stop;

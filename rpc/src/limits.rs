@@ -103,6 +103,74 @@ pub const DATASTORE_BATCH: usize = 256;
 /// Bytes of the file that are kept in memory.
 pub const DATASTORE_CACHE: usize = 16 * 1024 * 1024;
 
+// Plugins.
+
+/// How long a plugin may take to answer `getmanifest`. Then it is killed.
+pub const GETMANIFEST_TIME: Duration = Duration::from_mins(1);
+
+/// How long a plugin may take to answer `init`. Then it is killed.
+pub const INIT_TIME: Duration = Duration::from_mins(1);
+
+/// How long a plugin may take to answer a hook. Then it is skipped, the log says so, and it is not called for hooks again
+/// before it has answered this one after all.
+pub const HOOK_TIME: Duration = Duration::from_secs(30);
+
+/// Messages of one peer that may be on their way through the hook `custommsg`, so that a plugin's answers need not come one
+/// by one. The next ones wait.
+pub const HOOK_WINDOW: usize = 32;
+
+/// Messages of one peer that may wait for their way through the hook `custommsg`.
+/// Further ones are not shown to hooks, but counted and told in the log; notifications and subscriptions have them all the same.
+pub const HOOK_WAITING: usize = 16_384;
+
+/// Bytes of JSON of one peer's messages that may wait for the hook `custommsg`: a hundred of the longest.
+/// At the limit as for [`HOOK_WAITING`].
+pub const HOOK_WAITING_BYTES: usize = 16 * 1024 * 1024;
+
+/// The same of all peers together.
+/// At the limit as for [`HOOK_WAITING`], but the first one of a peer may always wait.
+pub const HOOK_WAITING_BYTES_OF_ALL: usize = 64 * 1024 * 1024;
+
+/// Bytes that may wait for one plugin to read them. Ten thousand notifications of small messages take a quarter of it.
+/// At the limit notifications are left out, counted and told in the log, and a request fails at once.
+pub const PLUGIN_BACKLOG: usize = 16 * 1024 * 1024;
+
+/// Requests to one plugin that nobody waits for any more, whose answers are known as late. Of older ones an answer counts as
+/// one that nobody asked for.
+pub const ABANDONED_REQUESTS: usize = 1_024;
+
+/// Bytes of one message from a plugin, as many as [`Client`](crate::client::Client) takes.
+/// Beyond it the plugin is killed.
+pub const MAX_PLUGIN_MESSAGE_LEN: usize = MAX_ANSWER_LEN;
+
+/// JSON tokens of one message from a plugin: a listing of ten thousand things with a hundred members each.
+/// Beyond it the plugin is killed.
+pub const MAX_PLUGIN_TOKENS: usize = 2_097_152;
+
+/// Bytes of a line that a plugin writes to its standard error. A longer one is logged in pieces.
+pub const MAX_STDERR_LINE: usize = 16 * 1024;
+
+/// Words about a call's progress that may wait for the client to read. Further ones are dropped, as the log says at level debug.
+pub const PROGRESS_BACKLOG: usize = 256;
+
+/// How long after its end a plugin's output is still read: a child that it left behind may hold it open.
+/// Then it is closed.
+pub const PLUGIN_LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long a plugin that is stopped by `plugin stop` and wants to hear of it may take to end. Then it is killed.
+pub const PLUGIN_STOP_TIME: Duration = Duration::from_secs(30);
+
+/// The same when the daemon stops, which test tools allow ten seconds for in all.
+pub const PLUGIN_FAREWELL: Duration = Duration::from_secs(4);
+
+/// How long to wait before an important plugin is started again; doubled each time up to [`RESTART_PAUSE_MAX`].
+pub const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// See [`RESTART_PAUSE`].
+pub const RESTART_PAUSE_MAX: Duration = Duration::from_mins(5);
+
+/// How long a plugin that was started again must last before the pauses are short again.
+pub const RESTART_FORGIVEN: Duration = Duration::from_mins(10);
+
 // The daemon: its start, its log, its end.
 
 /// Bytes of a configuration file. A longer one is refused.

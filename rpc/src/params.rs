@@ -171,6 +171,19 @@ impl<'v> Params<'v> {
         Params { without: place, ..self }
     }
 
+    /// The parameters that have names.
+    pub(crate) fn named(self) -> impl Iterator<Item = (Value<'v>, Value<'v>)> {
+        self.counted(self.value.members())
+    }
+
+    /// How many there are without names.
+    pub(crate) fn positional_count(self) -> usize {
+        match self.value.kind() {
+            Kind::Array => self.counted(self.value.items()).count(),
+            _ => 0,
+        }
+    }
+
     fn counted<T>(self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         all.enumerate().filter(move |(place, _)| Some(*place) != self.without).map(|(_, one)| one)
     }

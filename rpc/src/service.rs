@@ -9,6 +9,7 @@ use crate::config::Names;
 use crate::config::table::OptionTable;
 use crate::datastore::Datastore;
 use crate::log::LogBook;
+use crate::plugin::Host;
 use crate::stop::StopSignal;
 
 /// The daemon, as the methods see it. The daemon makes one and hands it to [`Server::run`](crate::server::Server::run).
@@ -35,6 +36,8 @@ pub struct Service {
     pub log_book: LogBook,
     /// The daemon's options and those of its plugins.
     pub options: Arc<OptionTable>,
+    /// The plugins.
+    pub plugins: Host,
     /// Triggered by the method `stop`; whoever triggers it ends the server.
     pub stop: StopSignal,
 }

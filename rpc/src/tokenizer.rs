@@ -129,6 +129,11 @@ impl Tokenizer {
         }
     }
 
+    /// How many tokens a text may have.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
     /// Bytes of memory that the tokens take up.
     pub(crate) fn held(&self) -> usize {
         let tokens = self.tokens.capacity().saturating_mul(size_of::<Token>());

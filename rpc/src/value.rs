@@ -39,6 +39,23 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Its meaning as text: a string without its escapes, anything else as it stands. What cannot be unescaped stays.
+    pub fn text(&self) -> String {
+        let quoted = match self.kind() {
+            Kind::String if self.raw().contains('\\') => self.quoted(),
+            _ => return self.raw().to_owned(),
+        };
+        serde_json::from_str(quoted).unwrap_or_else(|_| self.raw().to_owned())
+    }
+
+    /// Where another value of the same text is within this one's, quotes included.
+    pub(crate) fn place_of(&self, inner: Value<'_>) -> core::ops::Range<usize> {
+        let start = |value: &Value<'_>| value.tokens.first().map_or(0, |token| token.place.start);
+        let quote = usize::from(inner.kind() == Kind::String);
+        let begin = start(&inner).saturating_sub(quote).saturating_sub(start(self));
+        begin..begin.saturating_add(inner.quoted().len())
+    }
+
     /// Elements of an array, members of an object.
     pub fn len(&self) -> usize {
         self.tokens.first().map_or(0, |token| token.children)

@@ -153,8 +153,13 @@ fn say_skipped(log: &mut ArrayWriter<'_>, skipped: u64) {
 impl LogRecord {
     /// What Core Lightning's notification `log` says of a line: a JSON object.
     pub fn notification(&self) -> String {
+        self.notification_at(self.level.name())
+    }
+
+    /// The same with another word for the level, as in Core Lightning's notification `warning`.
+    pub(crate) fn notification_at(&self, level: &str) -> String {
         object(|log| {
-            log.string("level", self.level.name());
+            log.string("level", level);
             log.string("time", seconds(since_epoch(self.time)));
             log.string("timestamp", humantime::format_rfc3339_millis(self.time));
             log.string("source", &self.source);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::json_writer::ObjectWriter;
 
 /// Adds `type`, `address` and `port`.
-pub(super) fn write_address(entry: &mut ObjectWriter<'_>, address: SocketAddr) {
+pub(crate) fn write_address(entry: &mut ObjectWriter<'_>, address: SocketAddr) {
     entry.string("type", if address.is_ipv4() { "ipv4" } else { "ipv6" });
     entry.string("address", address.ip());
     entry.bare("port", address.port());

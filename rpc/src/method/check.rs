@@ -1,8 +1,13 @@
 //! `check`: would this call be refused?
 
-use super::{Call, Example, Method, Mode, Reply, find};
+use std::sync::Arc;
+
+use super::{Call, Example, Method, Mode, Reply, Target};
 use crate::error::RpcError;
+use crate::json_writer::object;
 use crate::params::{Arg, Extra, Param, Refused};
+use crate::plugin::Plugin;
+use crate::value::Value;
 
 const PARAMS: &[Param] = &[Param::required("command_to_check", "string", "Name of the method.")];
 
@@ -27,20 +32,39 @@ not.",
 };
 
 fn check(call: &Call<'_>) -> Result<Reply, RpcError> {
-    let mut name = Arg::new(&PARAMS[0], |value| {
-        find(value.raw()).ok_or_else(|| {
+    let mut name = Arg::new(&PARAMS[0], |value: Value<'_>| {
+        Target::find(call.service, value.raw()).map(|target| (target, value.raw())).ok_or_else(|| {
             Refused::Error(RpcError::method_not_found(format_args!("Unknown command '{}'", value.raw())))
         })
     });
     call.params.read(&mut [&mut name], Extra::Ignored, |name, bad| call.bad_param(name, bad))?;
-    let method = name.required()?;
+    let method = match name.required()? {
+        (Target::Own(method), _) => method,
+        (Target::OfPlugin { plugin, can_check, .. }, name) => {
+            return Ok(of_plugin(call, &plugin, can_check, name));
+        }
+    };
     let inner = Call {
         service: call.service,
         method,
         params: call.params.without(PARAMS[0].name),
         mode: Mode::Check,
         id: call.id,
+        request: call.request,
+        caller: call.caller,
     };
     // `check check sendcustommsg` would go round for ever if `check` only passed itself on.
     if call.is_check() { Ok(inner.checked()) } else { (method.handler)(&inner) }
+}
+
+/// A plugin's method: the plugin is asked, if it can answer that.
+fn of_plugin(call: &Call<'_>, plugin: &Arc<Plugin>, can_check: bool, name: &str) -> Reply {
+    if call.is_check() || !can_check {
+        if !can_check {
+            plugin.say_cannot_check(name, call.id);
+        }
+        return Reply::Done(object(|result| result.string("command_to_check", name)).into());
+    }
+    let progress = call.caller.progress_of(call.id);
+    Reply::Later(Box::pin(call.service.plugins.pass_through(plugin, "check", call.request, progress)))
 }

@@ -4,6 +4,7 @@ use super::{Call, Example, METHODS, Method, Reply, find};
 use crate::error::RpcError;
 use crate::json_writer::object;
 use crate::params::{Arg, Param, text};
+use crate::plugin::PluginMethod;
 
 const PARAMS: &[Param] = &[Param::optional("command", "string", "Only this method.")];
 
@@ -28,7 +29,8 @@ fn help(call: &Call<'_>) -> Result<Reply, RpcError> {
     call.read(&mut [&mut command])?;
     let only = match command.optional() {
         Some(name) => Some(
-            find(name).ok_or_else(|| RpcError::method_not_found(format_args!("Unknown command {name}")))?,
+            usage(call, name)
+                .ok_or_else(|| RpcError::method_not_found(format_args!("Unknown command {name}")))?,
         ),
         None => None,
     };
@@ -37,11 +39,25 @@ fn help(call: &Call<'_>) -> Result<Reply, RpcError> {
     }
     let result = object(|result| {
         result.array("help", |methods| {
-            for method in METHODS.iter().filter(|method| only.is_none_or(|only| only.name == method.name)) {
-                methods.object(|entry| entry.string("command", method.usage()));
+            for usage in only.map_or_else(|| usages(call), |only| vec![only]) {
+                methods.object(|entry| entry.string("command", usage));
             }
         });
         result.string("format-hint", "simple");
     });
     Ok(Reply::Done(result.into()))
+}
+
+fn usage(call: &Call<'_>, name: &str) -> Option<String> {
+    let of_plugin = || call.service.plugins.method(name).map(|(_, method, _)| method.usage());
+    find(name).map(Method::usage).or_else(of_plugin)
+}
+
+/// Of all methods, by their names.
+fn usages(call: &Call<'_>) -> Vec<String> {
+    let own = METHODS.iter().map(|method| method.usage());
+    let mut usages: Vec<String> =
+        own.chain(call.service.plugins.methods().iter().map(PluginMethod::usage)).collect();
+    usages.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
+    usages
 }

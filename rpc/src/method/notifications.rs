@@ -1,5 +1,7 @@
 //! `notifications`: does this client want to hear of a request's progress?
 
+use std::sync::atomic::Ordering;
+
 use super::{Call, Example, Method, Reply};
 use crate::error::RpcError;
 use crate::params::{Arg, Param, boolean};
@@ -10,8 +12,9 @@ pub(super) static METHOD: Method = Method {
     name: "notifications",
     summary: "Says whether this connection wants to hear of its requests' progress",
     params: PARAMS,
-    page: "Command line clients send it before their request. The methods of this daemon have no progress to tell, so that \
-either choice is only acknowledged, with an empty object. What `subscribecustommsg` brings does not depend on it.",
+    page: "Command line clients send it before their request. Methods of plugins may tell of their progress with `message` and \
+`progress`, whose `id` is that of the request; the daemon's own methods have none to tell. What `subscribecustommsg` brings does not \
+depend on it. The answer is an empty object.",
     examples: &[Example {
         about: "What lightning-cli begins with",
         params: r#"{"enable":true}"#,
@@ -23,5 +26,10 @@ either choice is only acknowledged, with an empty object. What `subscribecustomm
 fn notifications(call: &Call<'_>) -> Result<Reply, RpcError> {
     let mut enable = Arg::new(&PARAMS[0], boolean);
     call.read(&mut [&mut enable])?;
-    Ok(if call.is_check() { call.checked() } else { Reply::Done("{}".into()) })
+    let enable = enable.required()?;
+    if call.is_check() {
+        return Ok(call.checked());
+    }
+    call.caller.wants_progress.store(enable, Ordering::Relaxed);
+    Ok(Reply::Done("{}".into()))
 }

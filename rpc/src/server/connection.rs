@@ -5,7 +5,7 @@
 //! it is ready together. A client that does not read is not read from either (see `HIGH_WATER`), so it can only fill its own
 //! bounded buffers.
 
-use core::future::{pending, ready};
+use core::future::{Future, pending, ready};
 use std::io;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use oddwire_node::{Delivery, Event, Subscription};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::ReadHalf;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::quota::{Quota, Share};
@@ -25,9 +25,9 @@ use crate::filter::Filter;
 use crate::json_writer::object;
 use crate::limits::{
     HIGH_WATER, KEPT_INPUT, LINGER, MAX_MEMORY, MAX_RUNNING, MAX_RUNNING_PER_CONNECTION, MAX_SUBSCRIPTIONS,
-    ORDINARY_REQUEST_LEN, REQUESTS_PER_TURN,
+    ORDINARY_REQUEST_LEN, PROGRESS_BACKLOG, REQUESTS_PER_TURN,
 };
-use crate::method::{Reply, Work, start};
+use crate::method::{Caller, Reply, start};
 use crate::service::Service;
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ pub(super) async fn serve(mut stream: UnixStream, number: u64, service: Arc<Serv
     match connection.exchange(&mut stream).await {
         Ok(()) if connection.input == Input::Refused => linger(stream).await,
         Ok(()) => {}
-        Err(error) => tracing::debug!(source = connection.answers.source, "client has gone: {error}"),
+        Err(error) => tracing::debug!(source = connection.answers.caller.source, "client has gone: {error}"),
     }
     // The client does not wait for these any more, but it asked for them.
     connection.answers.running.detach_all();
@@ -61,8 +61,10 @@ struct Answers {
     quota: Quota,
     /// With its place among all connections' subscriptions.
     subscription: Option<(Subscription, OwnedSemaphorePermit)>,
-    /// The connection's name in the log.
-    source: String,
+    /// What methods know of the client.
+    caller: Arc<Caller>,
+    /// What plugins say about the progress of its calls.
+    progress: mpsc::Receiver<String>,
     service: Arc<Service>,
 }
 
@@ -81,7 +83,7 @@ enum Input {
 struct Finished {
     id: Box<str>,
     filter: Option<Filter>,
-    result: Result<String, RpcError>,
+    result: Result<Reply, RpcError>,
     /// What the id and the filter take up.
     _share: Share,
 }
@@ -102,6 +104,7 @@ enum Wake {
     Stopping,
     Finished(Finished),
     Read(io::Result<usize>),
+    Progress(String),
     Delivered(Option<Delivery>),
     NextTurn,
     Written(io::Result<usize>),
@@ -110,12 +113,16 @@ enum Wake {
 impl Connection {
     fn new(number: u64, service: Arc<Service>, quota: Quota) -> Connection {
         let share = quota.share();
+        let (sender, progress) = mpsc::channel(PROGRESS_BACKLOG);
+        let refuses_deprecated = service.plugins.refuses_deprecated();
+        let caller = Caller::new(format!("jsonrpc#{number}"), refuses_deprecated, sender);
         let answers = Answers {
             out: BytesMut::new(),
             running: JoinSet::new(),
             quota,
             subscription: None,
-            source: format!("jsonrpc#{number}"),
+            caller: Arc::new(caller),
+            progress,
             service,
         };
         Connection { codec: Codec::default(), input: Input::Open, answers, share }
@@ -127,7 +134,7 @@ impl Connection {
         loop {
             let progress = self.start_requests();
             self.count_memory();
-            let Answers { out, running, subscription, service, .. } = &mut self.answers;
+            let Answers { out, running, subscription, service, progress: words, .. } = &mut self.answers;
             let is_open = self.input == Input::Open;
             if !is_open && running.is_empty() && out.is_empty() {
                 return Ok(());
@@ -142,6 +149,8 @@ impl Connection {
                 // None of it can keep the writing from its turn for ever: above the high-water mark nothing is added.
                 biased;
                 () = service.stop.triggered(), if is_open => Wake::Stopping,
+                // Before the answer to the call that it is about.
+                Some(word) = words.recv(), if has_room => Wake::Progress(word),
                 Some(finished) = running.join_next(), if has_room => Wake::Finished(finished.map_err(io::Error::other)?),
                 read = read(&mut reader, room) => Wake::Read(read),
                 delivery = next(subscription) => Wake::Delivered(delivery),
@@ -154,11 +163,12 @@ impl Connection {
                     self.input = Input::Ended;
                     if self.codec.is_mid_request() {
                         tracing::debug!(
-                            source = self.answers.source,
+                            source = self.answers.caller.source,
                             "client closed in the middle of a request"
                         );
                     }
                 }
+                Wake::Progress(word) => self.answers.out.extend_from_slice(word.as_bytes()),
                 Wake::Finished(finished) => self.answers.finish(finished),
                 Wake::Read(read) => drop(read?),
                 Wake::Delivered(Some(delivery)) => self.answers.notify(&delivery),
@@ -224,50 +234,58 @@ impl Answers {
 
     fn begin(&mut self, request: &Request<'_>) {
         let id = request.id;
-        match start(&self.service, &self.source, request) {
-            Ok((Reply::Done(result), filter)) => self.succeed(id, &result, filter.as_ref()),
-            Ok((Reply::Later(work), filter)) => {
-                if let Err(error) = self.run(request, || work, filter) {
-                    push_error(&mut self.out, id, &error);
-                }
-            }
-            Ok((Reply::InOrder(begin), filter)) => {
-                if let Err(error) = self.run(request, begin, filter) {
-                    push_error(&mut self.out, id, &error);
-                }
-            }
-            Ok((Reply::Subscribed(result, subscription), filter)) => match self.subscribe(subscription) {
-                Ok(()) => self.succeed(id, &result, filter.as_ref()),
-                Err(error) => push_error(&mut self.out, id, &error),
-            },
+        match start(&self.service, &self.caller, request) {
+            Ok((reply, filter)) => self.heed(id, request.len, reply, filter),
             Err(error) => push_error(&mut self.out, id, &error),
         }
     }
 
+    /// Answers, or sees to it that the answer will come. The request had so many bytes.
+    fn heed(&mut self, id: &str, len: usize, reply: Reply, filter: Option<Filter>) {
+        let done = |result: String| Reply::Done(result.into());
+        let outcome = match reply {
+            Reply::Done(result) => return self.succeed(id, &result, filter.as_ref()),
+            Reply::Later(work) => self.run(id, len, filter, || async move { work.await.map(done) }),
+            Reply::InOrder(begin) => self.run(id, len, filter, || {
+                let work = begin();
+                async move { work.await.map(done) }
+            }),
+            Reply::Pondered(work) => self.run(id, len, filter, || work),
+            Reply::Subscribed(result, subscription) => match self.subscribe(subscription) {
+                Ok(()) => return self.succeed(id, &result, filter.as_ref()),
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = outcome {
+            push_error(&mut self.out, id, &error);
+        }
+    }
+
     /// Begins what takes time if there is room for it, now: what is begun first is first.
-    fn run(
+    fn run<W: Future<Output = Result<Reply, RpcError>> + Send + 'static>(
         &mut self,
-        request: &Request<'_>,
-        begin: impl FnOnce() -> Work,
+        id: &str,
+        len: usize,
         filter: Option<Filter>,
+        begin: impl FnOnce() -> W,
     ) -> Result<(), RpcError> {
         let slot = Arc::clone(&self.quota.running).try_acquire_owned().map_err(|_| {
             RpcError::failed(format_args!("{MAX_RUNNING} requests are running already: try again later"))
         })?;
         let mut share = self.quota.share();
-        let held = request.len.saturating_add(filter.as_ref().map_or(0, Filter::held));
+        let held = len.saturating_add(filter.as_ref().map_or(0, Filter::held));
         if let Err(full) = share.hold(held)
             && held > ORDINARY_REQUEST_LEN
         {
             return Err(RpcError::failed(full));
         }
-        let id = request.id.into();
+        let id = id.into();
         let work = begin();
         self.running.spawn(async move {
             let result = work.await;
             drop(slot);
-            let result = result.and_then(|answer| match share.hold(held.saturating_add(answer.len())) {
-                Err(_) if answer.len() > HIGH_WATER => Err(unread(answer.len())),
+            let result = result.and_then(|answer| match share.hold(held.saturating_add(answer.held())) {
+                Err(_) if answer.held() > HIGH_WATER => Err(unread(answer.held())),
                 _ => Ok(answer),
             });
             Finished { id, filter, result, _share: share }
@@ -292,7 +310,7 @@ impl Answers {
     fn finish(&mut self, finished: Finished) {
         let Finished { id, filter, result, .. } = finished;
         match result {
-            Ok(result) => self.succeed(&id, &result, filter.as_ref()),
+            Ok(reply) => self.heed(&id, 0, reply, filter),
             Err(error) => push_error(&mut self.out, &id, &error),
         }
     }

@@ -8,6 +8,7 @@ use oddwire_node::{EventFilter, Identity, Limits, Network, Node};
 use oddwire_rpc::config::{self, Names, table::OptionTable};
 use oddwire_rpc::datastore::Datastore;
 use oddwire_rpc::log::LogBook;
+use oddwire_rpc::plugin::Host;
 use oddwire_rpc::server::Server;
 use oddwire_rpc::service::{Audience, Service, default_color};
 use oddwire_rpc::stop::StopSignal;
@@ -66,6 +67,7 @@ impl Daemon {
             lightning_dir: Path::new("$RUN/l1/regtest").to_owned(),
             datastore: Datastore::open(&directory.path().join("datastore.redb")).unwrap(),
             audience,
+            plugins: Host::default(),
             stop: StopSignal::new(),
             names: Names::LookedUp,
             log_book: LogBook::default(),
