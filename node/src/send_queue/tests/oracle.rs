@@ -9,6 +9,8 @@ use super::*;
 enum Operation {
     Push { len: usize },
     Reserve { len: usize },
+    Join { len: usize },
+    Leave { which: usize },
     Commit { which: usize },
     GiveUp { which: usize },
     Take,
@@ -21,6 +23,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => (0_usize..200).prop_map(|len| Operation::Push { len }),
         4 => (0_usize..200).prop_map(|len| Operation::Reserve { len }),
+        3 => (0_usize..200).prop_map(|len| Operation::Join { len }),
+        1 => (0_usize..8).prop_map(|which| Operation::Leave { which }),
         3 => (0_usize..8).prop_map(|which| Operation::Commit { which }),
         2 => (0_usize..8).prop_map(|which| Operation::GiveUp { which }),
         3 => Just(Operation::Take),
@@ -67,6 +71,8 @@ impl Message {
 struct Model {
     limits: QueueLimits,
     reserved: Vec<Message>,
+    /// Those who wait for room, in order. They hold none.
+    in_line: Vec<Message>,
     committed: Vec<Message>,
     in_hand: Vec<Message>,
     written: usize,
@@ -79,6 +85,11 @@ impl Model {
         (all().count(), all().map(Message::frame_len).sum())
     }
 
+    fn has_room(&self, len: usize) -> bool {
+        let (messages, bytes) = self.used();
+        messages < self.limits.messages && bytes + len + 34 <= self.limits.bytes
+    }
+
     fn refusal(&self, len: usize) -> Option<QueueError> {
         let (messages, bytes) = self.used();
         let limit = self.limits.bytes - 34;
@@ -88,7 +99,7 @@ impl Model {
             Some(QueueError::TooShort { len })
         } else if len > limit {
             Some(QueueError::TooLong { len, limit })
-        } else if messages == self.limits.messages || bytes + len + 34 > self.limits.bytes {
+        } else if !self.in_line.is_empty() || !self.has_room(len) {
             Some(QueueError::Full {
                 queued_messages: messages,
                 queued_bytes: bytes,
@@ -123,9 +134,10 @@ proptest! {
         let limits = QueueLimits { messages, bytes };
         let (queue, mut consumer) = send_queue(limits);
         let mut model = Model {
-            limits, reserved: vec![], committed: vec![], in_hand: vec![], written: 0, closed: false,
+            limits, reserved: vec![], in_line: vec![], committed: vec![], in_hand: vec![], written: 0, closed: false,
         };
         let mut reservations = Vec::new();
+        let mut in_line = Vec::new();
         for (number, operation) in (32_769_u16..).zip(operations) {
             match operation {
                 Operation::Push { len } => {
@@ -147,6 +159,29 @@ proptest! {
                         }
                         Err(error) => prop_assert_eq!(Some(error), refusal),
                     }
+                }
+                Operation::Join { len } => {
+                    let refusal = model.refusal(len);
+                    let message = Message { number, len, sealed: false };
+                    let mut place = Box::pin(queue.reserve_in_turn(len));
+                    match poll_once(place.as_mut(), Waker::noop()) {
+                        Poll::Ready(Ok(reservation)) => {
+                            prop_assert_eq!(None, refusal);
+                            reservations.push(reservation);
+                            model.reserved.push(message);
+                        }
+                        Poll::Ready(Err(error)) => prop_assert_eq!(Some(error), refusal),
+                        Poll::Pending => {
+                            let is_full = matches!(refusal, Some(QueueError::Full { .. }));
+                            prop_assert!(is_full, "waits although {refusal:?}");
+                            in_line.push(place);
+                            model.in_line.push(message);
+                        }
+                    }
+                }
+                Operation::Leave { which } if which < in_line.len() => {
+                    drop(in_line.remove(which));
+                    model.in_line.remove(which);
                 }
                 Operation::Commit { which } if which < reservations.len() => {
                     let mut reservation = reservations.remove(which);
@@ -170,7 +205,7 @@ proptest! {
                     drop(reservations.remove(which));
                     model.reserved.remove(which);
                 }
-                Operation::Commit { .. } | Operation::GiveUp { .. } => {}
+                Operation::Commit { .. } | Operation::GiveUp { .. } | Operation::Leave { .. } => {}
                 Operation::Take => {
                     model.in_hand.append(&mut model.committed);
                     prop_assert_eq!(consumer.take().len(), model.in_hand.len());
@@ -228,9 +263,30 @@ proptest! {
                     model.closed = true;
                 }
             }
+            // Whose turn it is has room by now, before anybody asks; nobody else has.
+            while let Some(place) = in_line.first_mut() {
+                match poll_once(place.as_mut(), Waker::noop()) {
+                    Poll::Ready(Ok(reservation)) => {
+                        prop_assert!(!model.closed && model.has_room(model.in_line[0].len));
+                        reservations.push(reservation);
+                        model.reserved.push(model.in_line.remove(0));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        prop_assert!(model.closed);
+                        prop_assert_eq!(error, QueueError::Closed);
+                        model.in_line.remove(0);
+                    }
+                    Poll::Pending => {
+                        prop_assert!(!model.closed && !model.has_room(model.in_line[0].len));
+                        break;
+                    }
+                }
+                drop(in_line.remove(0));
+            }
             prop_assert_eq!((queue.queued_messages(), queue.queued_bytes()), model.used());
             prop_assert_eq!(queue.is_closed(), model.closed);
         }
+        in_line.clear();
         reservations.clear();
         consumer.close();
         prop_assert_eq!((queue.queued_messages(), queue.queued_bytes()), (0, 0));
