@@ -56,7 +56,7 @@ pub(crate) const MOST_LANES: usize = 16;
 pub(crate) const MOST_LANES: usize = 1;
 
 /// With fewer limbs no vector arithmetic of Poly1305 pays, since the powers of its point must be made first. Measured.
-const FEWEST_LIMBS: usize = 24;
+const FEWEST_LIMBS: usize = 48;
 
 /// What ChaCha20 makes at a time, in bytes. RFC 8439, 2.3.
 pub(crate) const BLOCK_LEN: usize = 64;

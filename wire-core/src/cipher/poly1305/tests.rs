@@ -101,7 +101,7 @@ fn full_limbs() -> impl Strategy<Value = Vec<u8>> {
         1 => (0..128_u32).prop_map(|place| u128::MAX >> place),
         1 => (0..128_u32).prop_map(|place| u128::MAX - (1 << place)),
     ];
-    proptest::collection::vec(limb, 0..90)
+    proptest::collection::vec(limb, 0..130)
         .prop_map(|limbs| limbs.into_iter().flat_map(u128::to_le_bytes).collect())
 }
 
