@@ -21,6 +21,7 @@ use oddwire_node::Network;
 
 use crate::log::LogSettings;
 use file::Need;
+use saved::SavedSettings;
 use setting::{FileRole, Setting, Source};
 use table::{OptionTable, Policy, SettingError};
 
@@ -30,6 +31,7 @@ mod file;
 pub mod option;
 mod options;
 mod own;
+pub mod saved;
 pub mod setting;
 pub mod table;
 #[cfg(test)]
@@ -299,6 +301,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Co
     config.conf = conf;
     config.plugins = own::plugins(&settings)?;
     let table = OptionTable::new(own::with_defaults(specs, &config), settings, policy);
+    let table = table.saved_in(SavedSettings::new(&config));
     table.judge_own()?;
     Ok(Request::Run(Box::new(config), Arc::new(table)))
 }

@@ -49,6 +49,7 @@ mod notifications;
 mod ping;
 mod plugin;
 mod sendcustommsg;
+mod setconfig;
 mod signmessage;
 mod stop;
 mod subscribecustommsg;
@@ -138,6 +139,7 @@ pub static METHODS: &[&Method] = &[
     &ping::METHOD,
     &plugin::METHOD,
     &sendcustommsg::METHOD,
+    &setconfig::METHOD,
     &signmessage::METHOD,
     &stop::METHOD,
     &subscribecustommsg::METHOD,

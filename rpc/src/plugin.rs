@@ -33,6 +33,7 @@ mod host;
 mod inbox;
 mod incoming;
 mod manifest;
+mod option;
 mod process;
 mod start;
 mod tell;

@@ -9,6 +9,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::option::{Change, OptionKind, OptionSpec, OptionValue, Standing, Times, ValueError};
+use super::saved::{SaveError, SavedSettings};
 use super::setting::{Setting, Source};
 use crate::json_writer::{ObjectWriter, object};
 
@@ -19,6 +20,10 @@ mod tests;
 #[derive(Debug, Default)]
 pub struct OptionTable {
     state: Mutex<State>,
+    /// Where changes are saved.
+    saved: Option<SavedSettings>,
+    /// Held while one is.
+    saving: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -106,10 +111,10 @@ pub enum SettingError {
 #[non_exhaustive]
 pub enum ChangeError {
     /// There is no such option.
-    #[error("Unknown config option")]
+    #[error("{}", self.problem())]
     Unknown,
     /// Not while the daemon runs.
-    #[error("Not a dynamic config option")]
+    #[error("{}", self.problem())]
     NotDynamic,
 }
 
@@ -129,15 +134,34 @@ pub struct Dynamic {
     pub spec: OptionSpec,
     /// The plugin it belongs to, by its path.
     pub plugin: String,
-    /// What it is set to at present, in order; nothing if its default counts.
-    pub settings: Vec<Setting>,
+}
+
+impl ChangeError {
+    /// As the text of a bad parameter.
+    pub(crate) fn problem(&self) -> &'static str {
+        match self {
+            ChangeError::Unknown => "Unknown config option",
+            ChangeError::NotDynamic => "Not a dynamic config option",
+        }
+    }
 }
 
 impl OptionTable {
     /// A table of the daemon's own options and of everything that was given.
     pub fn new(own: Vec<OptionSpec>, settings: Vec<Setting>, policy: Policy) -> OptionTable {
         let entries = own.into_iter().map(|spec| Entry { spec, owner: Owner::Daemon }).collect();
-        OptionTable { state: Mutex::new(State { entries, settings, policy }) }
+        OptionTable {
+            state: Mutex::new(State { entries, settings, policy }),
+            saved: None,
+            saving: Mutex::default(),
+        }
+    }
+
+    /// Has changes that are to last saved there.
+    #[must_use]
+    pub fn saved_in(mut self, saved: SavedSettings) -> OptionTable {
+        self.saved = Some(saved);
+        self
     }
 
     /// Adds the options of a plugin; `start` is what `plugin start` was given for them. All of them or none.
@@ -263,19 +287,53 @@ impl OptionTable {
         let state = self.lock();
         let entry = state.find(name).ok_or(ChangeError::Unknown)?;
         match &entry.owner {
-            Owner::Plugin(plugin) if entry.spec.change == Change::AtAnyTime => Ok(Dynamic {
-                spec: entry.spec.clone(),
-                plugin: plugin.clone(),
-                settings: state.in_force(&entry.spec).cloned().collect(),
-            }),
+            Owner::Plugin(plugin) if entry.spec.change == Change::AtAnyTime => {
+                Ok(Dynamic { spec: entry.spec.clone(), plugin: plugin.clone() })
+            }
+
             // None of the daemon's own can be changed.
             _ => Err(ChangeError::NotDynamic),
         }
     }
 
-    /// Notes that an option has been changed: `settings` are what counts from now on. What was set for the time being is
-    /// forgotten; what is to last also takes the place of what was given before.
-    pub fn replace(&self, name: &str, settings: Vec<Setting>, lasting: Lasting) {
+    /// Changes an option to these values, and saves them if they are to last. Blocks; one change at a time.
+    ///
+    /// # Errors
+    /// They cannot be saved. They count all the same, until the daemon ends.
+    pub fn change(&self, name: &str, values: Vec<Option<String>>, lasting: Lasting) -> Result<(), SaveError> {
+        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = match (lasting, &self.saved) {
+            (Lasting::Saved, Some(files)) => {
+                let before: Vec<Setting> = {
+                    let state = self.lock();
+                    state.settings.iter().filter(|setting| setting.name == name).cloned().collect()
+                };
+                files.save(name, &before, &values)
+            }
+            (Lasting::Saved, None) | (Lasting::UntilRestart, _) => {
+                self.replace(name, transient(name, values), Lasting::UntilRestart);
+                return Ok(());
+            }
+        };
+        match saved {
+            Ok(settings) => {
+                self.replace(name, settings, Lasting::Saved);
+                Ok(())
+            }
+            Err(error) => {
+                self.replace(name, transient(name, values), Lasting::UntilRestart);
+                Err(error)
+            }
+        }
+    }
+
+    /// `settings` are what counts from now on. What was set for the time being is forgotten; what is to last also takes the
+    /// place of what was given before.
+    fn replace(&self, name: &str, settings: Vec<Setting>, lasting: Lasting) {
+        for setting in &settings {
+            let value = setting.value.as_deref().unwrap_or("SET");
+            tracing::info!(source = "lightningd", "setconfig: {name} {value} (updated {})", setting.source);
+        }
         let mut state = self.lock();
         state.settings.retain(|setting| {
             let is_kept = lasting == Lasting::UntilRestart && setting.source != Source::Transient;
@@ -405,6 +463,11 @@ fn judge_setting(spec: &OptionSpec, setting: &Setting, policy: Policy) -> Result
         },
     };
     Err(SettingError::BadValue { setting: Box::new(setting.clone()), error })
+}
+
+fn transient(name: &str, values: Vec<Option<String>>) -> Vec<Setting> {
+    let setting = |value| Setting { name: name.to_owned(), value, source: Source::Transient };
+    values.into_iter().map(setting).collect()
 }
 
 /// The setting with the place where it was given, as Core Lightning says it.

@@ -48,7 +48,9 @@ fn usage_lines() {
             "makesecret [hex] [string]",
             "notifications enable",
             "ping id [len] [pongbytes]",
+            "plugin subcommand [plugin] [options] [directory]",
             "sendcustommsg node_id msg",
+            "setconfig config [val] [transient]",
             "signmessage message",
             "stop ",
             "subscribecustommsg [types] [peers] [from] [epoch]",
@@ -62,7 +64,8 @@ fn every_method_is_described() {
     for method in METHODS {
         assert!(!method.summary.is_empty() && !method.summary.ends_with('.'), "{}", method.name);
         assert!(method.page.len() > 80, "{}", method.name);
-        assert!(!method.examples.is_empty(), "{}", method.name);
+        // Examples are run without a plugin, and this is about options of plugins.
+        assert!(!method.examples.is_empty() || method.name == "setconfig", "{}", method.name);
         assert!(
             method.params.iter().all(|param| !param.about.is_empty() && !param.kind.is_empty()),
             "{}",

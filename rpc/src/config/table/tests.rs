@@ -118,24 +118,25 @@ fn deprecated_options_are_refused_if_the_user_wants_it() {
 
 #[test]
 fn a_change_counts_and_a_transient_one_gives_way_to_a_saved_one() {
-    let table = table(vec![given("size", "1")]);
+    let directory = tempfile::tempdir().unwrap();
+    let table =
+        table(vec![given("size", "1")]).saved_in(SavedSettings::beside(directory.path().join("config")));
     let dynamic = OptionSpec { change: Change::AtAnyTime, ..spec("size", OptionKind::Int) };
     register(&table, dynamic).unwrap();
     assert_eq!(table.dynamic("alias"), Err(ChangeError::NotDynamic));
     assert_eq!(table.dynamic("nothing"), Err(ChangeError::Unknown));
-    assert_eq!(table.dynamic("size").unwrap().settings, [given("size", "1")]);
+    assert_eq!(table.dynamic("size").unwrap().plugin, PLUGIN);
 
-    let transient = Setting { source: Source::Transient, ..given("size", "2") };
-    table.replace("size", vec![transient], Lasting::UntilRestart);
+    let value = |text: &str| vec![Some(text.to_owned())];
+    table.change("size", value("2"), Lasting::UntilRestart).unwrap();
     let shown = json!({"value_int": 2, "source": "setconfig transient", "plugin": PLUGIN, "dynamic": true});
     assert_eq!(listed(&table, "size"), shown);
 
-    let role = FileRole::Network;
-    let source = Source::File { path: PathBuf::from("/d/config.setconfig"), line: 2, role };
-    table.replace("size", vec![Setting { source, ..given("size", "3") }], Lasting::Saved);
+    table.change("size", value("3"), Lasting::Saved).unwrap();
+    let file = directory.path().join("config.setconfig");
     let change: Value = serde_json::from_str(&table.listing_of_change("size")).unwrap();
     let shown = json!({"config": {
-        "config": "size", "value_int": 3, "source": "/d/config.setconfig:2", "plugin": PLUGIN, "dynamic": true
+        "config": "size", "value_int": 3, "source": format!("{}:2", file.display()), "plugin": PLUGIN, "dynamic": true
     }});
     assert_eq!(change, shown);
 }
