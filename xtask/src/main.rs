@@ -47,7 +47,7 @@ enum Command {
     /// Hold the rules of the house that a program can hold
     Tidy,
     /// Build the firmware image, boot it in QEMU and let it talk with a real oddwired
-    Firmware,
+    Firmware(firmware::Options),
     /// Search all interleavings of the send queue
     Loom,
     /// List the fuzz targets, or run one of them
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::demo(&workspace),
         Command::Test(options) => test::test(&workspace, &options),
         Command::Tidy => tidy::tidy(&workspace),
-        Command::Firmware => firmware::firmware(&workspace),
+        Command::Firmware(options) => firmware::firmware(&workspace, &options),
         Command::Loom => loom::loom(&workspace),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),

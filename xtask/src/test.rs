@@ -43,7 +43,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "firmware",
         proves: "wire-core on a Cortex-M in QEMU talks with a real oddwired and outlives hostile peers",
-        run: firmware::firmware,
+        run: firmware::check,
     },
     Check { name: "loom", proves: "the send queue holds under every interleaving", run: loom::loom },
     Check {

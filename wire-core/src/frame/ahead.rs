@@ -128,7 +128,7 @@ impl<const FRAMES: usize, const BLOCKS: usize> Ahead<FRAMES, BLOCKS> {
     /// The first frame that is prepared, if it is for the text of `nonce` or the one after it.
     fn front(&self, cipher: &CipherState, nonce: u16) -> Option<&FramePads<BLOCKS>> {
         let is_next = self.next < self.end && self.nonce == nonce && same(&self.key, cipher.key());
-        is_next.then(|| &self.frames[usize::from(self.next)])
+        self.frames.get(usize::from(self.next)).filter(|_| is_next)
     }
 }
 
@@ -177,7 +177,9 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
         if self.next == self.end {
             return;
         }
-        self.frames[usize::from(self.next)].wipe();
+        if let Some(frame) = self.frames.get_mut(usize::from(self.next)) {
+            frame.wipe();
+        }
         self.next += 1;
         self.nonce += 2;
         if self.next == self.end {

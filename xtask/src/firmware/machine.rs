@@ -38,12 +38,10 @@ impl Machine {
         let directory = tempfile::Builder::new().prefix("oddwire-firmware-").tempdir()?;
         std::os::unix::fs::symlink("/dev/urandom", directory.path().join("random"))?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let mut qemu = Command::new("qemu-system-arm");
-        qemu.args(["-machine", "mps2-an386", "-display", "none", "-monitor", "none", "-icount", "shift=0"]);
-        qemu.args(["-semihosting-config", "enable=on,target=native"]);
+        let mut qemu = emulator(image);
         qemu.arg("-serial").arg(format!("tcp:127.0.0.1:{}", listener.local_addr()?.port()));
-        qemu.args(["-qmp", "unix:control,server=on,wait=off", "-kernel"]).arg(image);
-        qemu.current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        qemu.args(["-qmp", "unix:control,server=on,wait=off"]);
+        qemu.current_dir(directory.path()).stdout(Stdio::piped());
         let mut qemu = qemu.spawn().context("could not start qemu-system-arm")?;
         let log = qemu.stdout.take().context("QEMU has no output")?;
         let mut decoder = Command::new(defmt_print);
@@ -143,6 +141,15 @@ impl Drop for Machine {
             let _ = child.wait();
         }
     }
+}
+
+/// The emulator, in which one instruction takes one nanosecond.
+pub(super) fn emulator(image: &Path) -> Command {
+    let mut qemu = Command::new("qemu-system-arm");
+    qemu.args(["-machine", "mps2-an386", "-display", "none", "-monitor", "none", "-icount", "shift=0"]);
+    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(image);
+    qemu.stdin(Stdio::null());
+    qemu
 }
 
 fn control(path: &Path) -> Result<BufReader<UnixStream>> {

@@ -121,8 +121,8 @@ const STATE_LEN: usize = size_of::<Connection<&'static Local>>();
 const DEADLINES: Deadlines = Deadlines {
     handshake: Duration::from_secs(3),
     init: Duration::from_secs(3),
-    idle_before_ping: Duration::from_secs(2),
-    pong: Duration::from_secs(2),
+    idle_before_ping: Duration::from_secs(5),
+    pong: Duration::from_secs(5),
     drain: Duration::from_secs(2),
 };
 
