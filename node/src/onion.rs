@@ -24,6 +24,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,14 +33,24 @@ pub use wire_core::message::onion_message::OnionMessageError;
 pub use wire_core::onion::BlindedPath;
 pub use wire_core::onion::blinded_path::{Introduction, PathError};
 pub use wire_core::onion::message::{ComposeError, NextHop, ReceiveError};
+use wire_core::secret::EphemeralKey;
 
 pub(crate) use self::bucket::Pace;
 pub use self::send::{OnionDestination, OnionSendError, OutgoingOnion, Via};
+use crate::peer::dial::fresh_ephemeral;
 use crate::{MessageType, NodeId, SendError};
 
 /// The record that carries a custom message over several hops: its value is a message type, 2 bytes big endian, and what
 /// follows it. Odd, so that whoever does not know it ignores it; the letters `ODWI`, so that it meets no other.
 pub const CUSTOM_MESSAGE_RECORD: u64 = 0x4f44_5749;
+
+/// A fresh key for an onion that is wrapped with `wire_core` directly.
+///
+/// # Errors
+/// What the system says when it has no random numbers.
+pub fn session_key() -> io::Result<EphemeralKey> {
+    fresh_ephemeral()
+}
 
 /// An onion message that was for us.
 #[derive(Debug, Clone)]

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     PluginError,
     /// -4: a plugin ended before it answered.
     PluginTerminated,
+    /// 204: `sendonion` finds no channel to the first hop, as there are none.
+    TryOtherRoute,
     /// 400: `connect` knows no address of the peer.
     NoKnownAddress,
     /// 401: `connect` got through to none of the peer's addresses.
@@ -50,6 +52,7 @@ impl ErrorCode {
             ErrorCode::Failed => -1,
             ErrorCode::PluginError => -3,
             ErrorCode::PluginTerminated => -4,
+            ErrorCode::TryOtherRoute => 204,
             ErrorCode::NoKnownAddress => 400,
             ErrorCode::AllAddressesFailed => 401,
             ErrorCode::DatastoreDeleteMissing => 1200,

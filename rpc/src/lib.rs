@@ -14,6 +14,7 @@
 //! - [`daemon`], [`config`], [`log`]: `oddwired` around the server; [`client`], [`cli`]: the other end of the socket, for Rust
 //!   programs and for `oddwire-cli`.
 //! - [`plugin`]: the host of plugins, and what they make of calls, messages and peers.
+//! - `onion`: onion messages and blinded paths as JSON.
 //! - [`limits`]: every limit, with what happens there.
 //!
 //! The crate knows no keys and no ciphertext; it sees peers only through `oddwire_node`.
@@ -33,6 +34,7 @@ mod json_writer;
 pub mod limits;
 pub mod log;
 pub mod method;
+mod onion;
 pub mod params;
 pub mod plugin;
 pub mod server;

@@ -103,6 +103,13 @@ pub const DATASTORE_BATCH: usize = 256;
 /// Bytes of the file that are kept in memory.
 pub const DATASTORE_CACHE: usize = 16 * 1024 * 1024;
 
+/// Bytes of payloads in an onion that `createonion` makes: what is left of the longest message. A larger one is refused.
+pub const MAX_ONION_SIZE: usize = 65_535 - 66;
+
+/// How long `sendonionmessage` may wait for an answer. Meanwhile it is one of the [`MAX_RUNNING`] requests.
+/// A longer wait is refused.
+pub const MAX_ONION_ANSWER_WAIT: Duration = Duration::from_hours(1);
+
 // Plugins.
 
 /// How long a plugin may take to answer `getmanifest`. Then it is killed.

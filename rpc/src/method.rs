@@ -30,6 +30,7 @@ mod batching;
 mod check;
 mod checkmessage;
 mod connect;
+mod createonion;
 mod datastore;
 mod datastoreusage;
 mod deldatastore;
@@ -38,6 +39,7 @@ mod disconnect;
 mod getinfo;
 mod getlog;
 mod help;
+mod injectonionmessage;
 mod listconfigs;
 mod listdatastore;
 mod listfunds;
@@ -49,10 +51,13 @@ mod notifications;
 mod ping;
 mod plugin;
 mod sendcustommsg;
+mod sendonion;
+mod sendonionmessage;
 mod setconfig;
 mod signmessage;
 mod stop;
 mod subscribecustommsg;
+mod subscribeonionmessage;
 #[cfg(test)]
 mod tests;
 mod waitblockheight;
@@ -96,8 +101,8 @@ pub(crate) enum Reply {
     InOrder(Box<dyn FnOnce() -> Work + Send>),
     /// Plugins are asked first; what they leave of the call will come.
     Pondered(Pin<Box<dyn Future<Output = Result<Reply, RpcError>> + Send>>),
-    /// The result, and from now on what the subscription brings.
-    Subscribed(String, Subscription),
+    /// The result, and from now on what the subscription brings; its gaps are told under this name.
+    Subscribed(String, Subscription, &'static str),
 }
 
 impl Reply {
@@ -105,7 +110,7 @@ impl Reply {
     pub(crate) fn held(&self) -> usize {
         match self {
             Reply::Done(result) => result.len(),
-            Reply::Subscribed(result, _) => result.len(),
+            Reply::Subscribed(result, ..) => result.len(),
             Reply::Later(_) | Reply::InOrder(_) | Reply::Pondered(_) => 0,
         }
     }
@@ -120,6 +125,7 @@ pub static METHODS: &[&Method] = &[
     &check::METHOD,
     &checkmessage::METHOD,
     &connect::METHOD,
+    &createonion::METHOD,
     &datastore::METHOD,
     &datastoreusage::METHOD,
     &deldatastore::METHOD,
@@ -128,6 +134,7 @@ pub static METHODS: &[&Method] = &[
     &getinfo::METHOD,
     &getlog::METHOD,
     &help::METHOD,
+    &injectonionmessage::METHOD,
     &listconfigs::METHOD,
     &listdatastore::METHOD,
     &listfunds::METHOD,
@@ -139,10 +146,13 @@ pub static METHODS: &[&Method] = &[
     &ping::METHOD,
     &plugin::METHOD,
     &sendcustommsg::METHOD,
+    &sendonion::METHOD,
+    &sendonionmessage::METHOD,
     &setconfig::METHOD,
     &signmessage::METHOD,
     &stop::METHOD,
     &subscribecustommsg::METHOD,
+    &subscribeonionmessage::METHOD,
     &waitblockheight::METHOD,
 ];
 

@@ -48,7 +48,7 @@ from; 401: no address could be connected to, and why.",
     examples: &[Example {
         about: "A node on this machine",
         params: r#"{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","host":"127.0.0.1","port":9736}"#,
-        result: r#"{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","features":"20000000a202","direction":"out","address":{"type":"ipv4","address":"127.0.0.1","port":9736}}"#,
+        result: r#"{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","features":"20800000a202","direction":"out","address":{"type":"ipv4","address":"127.0.0.1","port":9736}}"#,
     }],
     handler: connect,
 };

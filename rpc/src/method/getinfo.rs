@@ -17,7 +17,7 @@ here), `address` (announced ones: none), `binding` (what is listened on; left ou
     examples: &[Example {
         about: "Everything",
         params: "{}",
-        result: r#"{"id":"0266e4598d1d3c415f572a8488830b60f7e744ed9235eb0b1ba93283b315c03518","alias":"oddwire-0266e459","color":"0266e4","num_peers":1,"num_pending_channels":0,"num_active_channels":0,"num_inactive_channels":0,"address":[],"binding":[{"type":"ipv4","address":"127.0.0.1","port":9735}],"version":"v26.06-oddwire-0.1.0","blockheight":0,"network":"regtest","fees_collected_msat":0,"lightning-dir":"/home/me/.oddwire/regtest","our_features":{"init":"20000000a202","node":"","channel":"","invoice":""}}"#,
+        result: r#"{"id":"0266e4598d1d3c415f572a8488830b60f7e744ed9235eb0b1ba93283b315c03518","alias":"oddwire-0266e459","color":"0266e4","num_peers":1,"num_pending_channels":0,"num_active_channels":0,"num_inactive_channels":0,"address":[],"binding":[{"type":"ipv4","address":"127.0.0.1","port":9735}],"version":"v26.06-oddwire-0.1.0","blockheight":0,"network":"regtest","fees_collected_msat":0,"lightning-dir":"/home/me/.oddwire/regtest","our_features":{"init":"20800000a202","node":"","channel":"","invoice":""}}"#,
     }],
     handler: getinfo,
 };

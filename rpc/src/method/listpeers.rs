@@ -31,7 +31,7 @@ member `log` is there for those who look for it, and empty.",
     examples: &[Example {
         about: "One peer",
         params: r#"{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59"}"#,
-        result: r#"{"peers":[{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","connected":true,"num_channels":0,"netaddr":["127.0.0.1:9736"],"features":"20000000a202"}]}"#,
+        result: r#"{"peers":[{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","connected":true,"num_channels":0,"netaddr":["127.0.0.1:9736"],"features":"20800000a202"}]}"#,
     }],
     handler: listpeers,
 };

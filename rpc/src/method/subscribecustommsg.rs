@@ -97,7 +97,7 @@ fn subscribecustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
         result.string("epoch", subscription.epoch());
         result.bare("next", subscription.next_number());
     });
-    Ok(Reply::Subscribed(result, subscription))
+    Ok(Reply::Subscribed(result, subscription, "custommsg_gap"))
 }
 
 fn refusal(error: &ResumeError) -> RpcError {

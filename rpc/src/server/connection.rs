@@ -28,6 +28,7 @@ use crate::limits::{
     ORDINARY_REQUEST_LEN, PROGRESS_BACKLOG, REQUESTS_PER_TURN,
 };
 use crate::method::{Caller, Reply, start};
+use crate::onion::{write_dropped, write_message, write_way};
 use crate::service::Service;
 
 #[cfg(test)]
@@ -61,6 +62,8 @@ struct Answers {
     quota: Quota,
     /// With its place among all connections' subscriptions.
     subscription: Option<(Subscription, OwnedSemaphorePermit)>,
+    /// How its gaps are told.
+    gap: &'static str,
     /// What methods know of the client.
     caller: Arc<Caller>,
     /// What plugins say about the progress of its calls.
@@ -121,6 +124,7 @@ impl Connection {
             running: JoinSet::new(),
             quota,
             subscription: None,
+            gap: "",
             caller: Arc::new(caller),
             progress,
             service,
@@ -251,7 +255,7 @@ impl Answers {
                 async move { work.await.map(done) }
             }),
             Reply::Pondered(work) => self.run(id, len, filter, || work),
-            Reply::Subscribed(result, subscription) => match self.subscribe(subscription) {
+            Reply::Subscribed(result, subscription, gap) => match self.subscribe(subscription, gap) {
                 Ok(()) => return self.succeed(id, &result, filter.as_ref()),
                 Err(error) => Err(error),
             },
@@ -293,7 +297,7 @@ impl Answers {
         Ok(())
     }
 
-    fn subscribe(&mut self, subscription: Subscription) -> Result<(), RpcError> {
+    fn subscribe(&mut self, subscription: Subscription, gap: &'static str) -> Result<(), RpcError> {
         if self.subscription.is_some() {
             let again = "This connection has a subscription already: open another connection";
             return Err(RpcError::invalid_request(again));
@@ -304,6 +308,7 @@ impl Answers {
             ))
         })?;
         self.subscription = Some((subscription, place));
+        self.gap = gap;
         Ok(())
     }
 
@@ -335,9 +340,30 @@ impl Answers {
                 });
                 push_notification(&mut self.out, "custommsg", &params);
             }
+            Delivery::Event(Event::MessageFromAfar { number, kind, payload, onion }) => {
+                let params = object(|params| {
+                    params.bare("number", number);
+                    params.bare("type", kind.get());
+                    params.hex("payload", &[&kind.get().to_be_bytes(), payload.as_ref()].concat());
+                    params.string("time", humantime::format_rfc3339_millis(onion.received));
+                    params.object("hops", |hops| write_way(hops, onion));
+                });
+                push_notification(&mut self.out, "custommsg", &params);
+            }
+            Delivery::Event(Event::OnionMessage(message)) => {
+                let params = object(|params| {
+                    params.string("time", humantime::format_rfc3339_millis(message.received));
+                    write_message(params, message);
+                });
+                push_notification(&mut self.out, "onionmessage", &params);
+            }
+            Delivery::Event(Event::OnionDropped(dropped)) => {
+                let params = object(|params| write_dropped(params, dropped));
+                push_notification(&mut self.out, "onionmessage_forward_fail", &params);
+            }
             Delivery::Gap { missed } => {
                 let params = object(|params| params.bare("missed", missed));
-                push_notification(&mut self.out, "custommsg_gap", &params);
+                push_notification(&mut self.out, self.gap, &params);
             }
             // Not subscribed to.
             Delivery::Event(_) => {}

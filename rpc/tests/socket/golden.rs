@@ -46,7 +46,7 @@ async fn developers_get_the_recorded_answers() {
         }
     }
     l2.server.await.unwrap().expect("stop ends the server");
-    assert_eq!((replayed, ours, left), (163, 14, 25));
+    assert_eq!((replayed, ours, left), (172, 14, 16));
     assert_eq!(replayed + left, cases.len());
 }
 
@@ -68,7 +68,7 @@ async fn users_are_not_shown_the_offending_value() {
         replay(name, case, &for_users, &l1, &l2).await;
         replayed += 1;
     }
-    assert_eq!((replayed, left), (11, 2));
+    assert_eq!((replayed, left), (13, 0));
 
     let refused = for_users.call("sendcustommsg", &format!(r#"["{}","zz01"]"#, l2.node.id())).await;
     assert!(
@@ -94,8 +94,9 @@ fn left_out(name: &str, case: &Json) -> Option<&'static str> {
     let request: Json =
         serde_json::from_str(case["request"].as_str().unwrap_or_default()).unwrap_or_default();
     match request["method"].as_str() {
-        Some("createonion" | "sendonion" | "waitsendpay" | "plugin") => {
-            Some("the method does not exist here")
+        Some("createonion") if name == "createonion-example1" => Some("made with a random key"),
+        Some("waitsendpay" | "plugin") => {
+            Some("of a method that is not here, or about plugins that the recording had")
         }
         Some("help") if name == "help-plugin-method" => Some("names a method of the recording's own plugin"),
         _ if NEEDS_A_CHANNEL.contains(&name) => {
@@ -181,6 +182,9 @@ async fn replay_steps(name: &str, case: &Json, at: &Daemon, l1: &Daemon, l2: &Da
 
 /// The lines of our methods are those of the recording, in the same order.
 fn compare_help(recorded: &str, ours: &str) {
+    /// Not Core Lightning's, but for the first, whose line there names a value that it does not take alone.
+    const DIFFERENT: [&str; 4] =
+        ["plugin ", "sendonionmessage ", "subscribecustommsg ", "subscribeonionmessage "];
     let lines = |answer: &str| -> Vec<String> {
         let answer: Json = serde_json::from_str(answer).unwrap();
         assert_eq!(answer["result"]["format-hint"], "simple");
@@ -191,13 +195,11 @@ fn compare_help(recorded: &str, ours: &str) {
             .map(|line| text(&line["command"]).to_owned())
             .collect()
     };
-    // The first is not theirs; of the second their line names a value that it does not take alone.
-    let differs =
-        |line: &String| ["subscribecustommsg ", "plugin "].iter().any(|name| line.starts_with(name));
-    let ours: Vec<String> = lines(ours).into_iter().filter(|line| !differs(line)).collect();
+    let ours: Vec<String> =
+        lines(ours).into_iter().filter(|line| !DIFFERENT.iter().any(|name| line.starts_with(name))).collect();
     let recorded: Vec<String> = lines(recorded).into_iter().filter(|line| ours.contains(line)).collect();
     assert_eq!(recorded, ours);
-    assert_eq!(ours.len(), METHODS.len() - 2);
+    assert_eq!(ours.len(), METHODS.len() - DIFFERENT.len());
 }
 
 /// Puts our ids, ports, features and chain where the recording has its own.

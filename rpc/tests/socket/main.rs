@@ -12,6 +12,7 @@ mod examples;
 mod fixture;
 mod golden;
 mod misbehaviour;
+mod onions;
 mod serving;
 mod signing;
 mod subscription;
