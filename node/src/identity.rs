@@ -81,8 +81,7 @@ impl Identity {
 pub(crate) struct SecretBase(Secret<32>);
 
 impl SecretBase {
-    /// From the whole seed, where the node key takes 32 bytes of it.
-    /// The identity of a seed of 32 or 64 bytes. The node key takes the first 32.
+    /// From the whole seed of 32 or 64 bytes, where the node key takes the first 32.
     fn derive(seed: &[u8]) -> SecretBase {
         SecretBase(expand(None, seed, b"derived secrets"))
     }
