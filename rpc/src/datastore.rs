@@ -62,13 +62,7 @@ impl Datastore {
     /// [`DatastoreError`]: the file is damaged, in use, or cannot be read.
     pub fn open(path: &Path) -> Result<Datastore, DatastoreError> {
         let database = if path.exists() { Some(open(path)?) } else { None };
-        let (jobs, waiting) = sync_channel(MAX_RUNNING);
-        let file = File { path: path.to_owned(), database };
-        let thread = std::thread::Builder::new()
-            .name("datastore".to_owned())
-            .spawn(move || work(file, &waiting))
-            .map_err(|error| DatastoreError::Io { path: path.to_owned(), error })?;
-        Ok(Datastore { jobs: Some(jobs), thread: Some(thread) })
+        start(File { path: path.to_owned(), database })
     }
 
     /// Hands a job in, behind all others. The result comes when the job is done and on disk.
@@ -138,6 +132,16 @@ pub enum DatastoreError {
     },
 }
 
+fn start(file: File) -> Result<Datastore, DatastoreError> {
+    let path = file.path.clone();
+    let (jobs, waiting) = sync_channel(MAX_RUNNING);
+    let thread = std::thread::Builder::new()
+        .name("datastore".to_owned())
+        .spawn(move || work(file, &waiting))
+        .map_err(|error| DatastoreError::Io { path, error })?;
+    Ok(Datastore { jobs: Some(jobs), thread: Some(thread) })
+}
+
 struct File {
     path: PathBuf,
     /// `None` until it is needed.
@@ -189,15 +193,26 @@ fn refusal(path: &Path, error: DatabaseError) -> DatastoreError {
 /// The thread: until nobody is left who could hand in a job.
 fn work(mut file: File, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
-        let batch: Vec<Waiting> =
-            std::iter::once(first).chain(waiting.try_iter()).take(DATASTORE_BATCH).collect();
-        let (jobs, answers): (Vec<Job>, Vec<_>) = batch.into_iter().map(|one| (one.job, one.answer)).unzip();
+        let mut answers = Vec::new();
+        let mut jobs = std::iter::once(first).chain(waiting.try_iter()).take(DATASTORE_BATCH).map(
+            |Waiting { job, answer }| {
+                answers.push(answer);
+                job
+            },
+        );
         let results = match file.database() {
-            Ok(database) => entries::transact(database, jobs),
+            Ok(database) => entries::transact(database, &mut jobs),
             Err(error) => Err(error.to_string()),
         };
+        if results.is_err() {
+            // The rest of the batch is not tried: it is refused with what was.
+            jobs.for_each(drop);
+        }
         let results = results.unwrap_or_else(|problem| {
             tracing::error!(source = "lightningd", "datastore: {problem}");
+            // After an error `redb` takes no more calls. The next ones open the file anew, and find it as the last
+            // transaction that was answered left it: a disk that was full for a moment needs no restart.
+            file.database = None;
             let refused = RpcError::failed(format_args!("The datastore cannot be used: {problem}"));
             vec![Err(refused); answers.len()]
         });

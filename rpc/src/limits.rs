@@ -100,6 +100,10 @@ pub const MAX_DATASTORE_LISTING: usize = 8 * 1024 * 1024 - 64 * 1024;
 /// Calls that share one transaction. What waits longer than one write to the disk waits for two.
 pub const DATASTORE_BATCH: usize = 256;
 
+/// Bytes of answers that one transaction may bring before any of them goes to whoever asked, and the last one more: a listing
+/// alone may have [`MAX_ANSWER_LEN`]. At the limit the transaction ends, and the next one goes on with what waits.
+pub const DATASTORE_BATCH_ANSWERS: usize = 16 * 1024 * 1024;
+
 /// Bytes of the file that are kept in memory.
 pub const DATASTORE_CACHE: usize = 16 * 1024 * 1024;
 

@@ -9,7 +9,9 @@ use redb::{
 use super::Job;
 use super::key::Key;
 use crate::error::{ErrorCode, RpcError};
-use crate::limits::{MAX_DATASTORE_BYTES, MAX_DATASTORE_LISTING, MAX_DATASTORE_VALUE};
+use crate::limits::{
+    DATASTORE_BATCH_ANSWERS, MAX_DATASTORE_BYTES, MAX_DATASTORE_LISTING, MAX_DATASTORE_VALUE,
+};
 
 /// Generation and value, by the key as [`Key`] joins it.
 const ENTRIES: TableDefinition<'_, &'static [u8], (u64, &'static [u8])> = TableDefinition::new("entries");
@@ -73,11 +75,15 @@ pub(crate) struct Change {
     pub(crate) generation: Option<u64>,
 }
 
-/// Does the jobs in one transaction and answers when it is on disk. A transaction that changed nothing writes nothing.
+/// Does the jobs in one transaction and answers when it is on disk. A transaction that changed nothing writes nothing. Ends
+/// with the job that brings the answers to [`DATASTORE_BATCH_ANSWERS`]; those behind it are left in `jobs`.
 ///
 /// # Errors
-/// The file cannot be read or written; nothing was changed by any of them.
-pub(super) fn transact(database: &Database, jobs: Vec<Job>) -> Result<Vec<Result<String, RpcError>>, String> {
+/// The file cannot be read or written; nothing was changed by any of those taken from `jobs`.
+pub(super) fn transact(
+    database: &Database,
+    jobs: &mut impl Iterator<Item = Job>,
+) -> Result<Vec<Result<String, RpcError>>, String> {
     let transaction = database.begin_write().map_err(|error| error.to_string())?;
     let (results, is_changed) = run(&transaction, jobs)?;
     if is_changed {
@@ -90,17 +96,27 @@ pub(super) fn transact(database: &Database, jobs: Vec<Job>) -> Result<Vec<Result
 
 type Results = Vec<Result<String, RpcError>>;
 
-fn run(transaction: &WriteTransaction, jobs: Vec<Job>) -> Result<(Results, bool), String> {
+fn run(
+    transaction: &WriteTransaction,
+    jobs: &mut impl Iterator<Item = Job>,
+) -> Result<(Results, bool), String> {
     let unopened = |error: TableError| error.to_string();
     let mut entries = Entries {
         table: transaction.open_table(ENTRIES).map_err(unopened)?,
         total: transaction.open_table(TOTAL).map_err(unopened)?,
         is_changed: false,
     };
-    let mut results = Vec::with_capacity(jobs.len());
+    let mut results = Vec::new();
+    let mut answered: usize = 0;
     for job in jobs {
         match job(&mut entries) {
-            Ok(result) => results.push(Ok(result)),
+            Ok(result) => {
+                answered = answered.saturating_add(result.len());
+                results.push(Ok(result));
+                if answered >= DATASTORE_BATCH_ANSWERS {
+                    break;
+                }
+            }
             Err(Refusal::Rules(error)) => results.push(Err(error)),
             Err(Refusal::Storage(error)) => return Err(error.to_string()),
         }

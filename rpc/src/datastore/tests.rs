@@ -3,6 +3,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::StorageBackend;
+use redb::backends::FileBackend;
 
 use super::entries::{Change, Entry, Mode};
 use super::key::Key;
@@ -136,6 +141,68 @@ async fn a_directory_that_is_gone_is_told_with_each_call() {
     }
 }
 
+/// A file on a disk that can be full.
+#[derive(Debug)]
+struct OnDisk {
+    file: FileBackend,
+    is_full: Arc<AtomicBool>,
+}
+
+impl OnDisk {
+    fn room(&self) -> io::Result<()> {
+        if self.is_full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for OnDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.room()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.room()?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_needs_no_restart() {
+    let mut store = Store::new();
+    store.put(&["before"], vec![1], Mode::MustCreate).await.unwrap();
+    store.close();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let file = OpenOptions::new().read(true).write(true).open(&store.path).unwrap();
+    let disk = OnDisk { file: FileBackend::new(file).unwrap(), is_full: Arc::clone(&is_full) };
+    let database = Database::builder().create_with_backend(disk).unwrap();
+    store.open = Some(start(File { path: store.path.clone(), database: Some(database) }).unwrap());
+
+    is_full.store(true, Ordering::Relaxed);
+    let error = store.put(&["lost"], vec![2; 100_000], Mode::MustCreate).await.unwrap_err();
+    assert!(error.message.contains("The datastore cannot be used"), "{error}");
+    is_full.store(false, Ordering::Relaxed);
+    store.put(&["after"], vec![3], Mode::MustCreate).await.unwrap();
+    assert_eq!(store.get(&["before"]).await, Some(entry(0, &[1])));
+    assert_eq!(store.get(&["lost"]).await, None, "it was refused");
+    assert_eq!(store.get(&["after"]).await, Some(entry(0, &[3])));
+}
+
 #[tokio::test]
 async fn jobs_are_done_in_the_order_in_which_they_were_handed_in() {
     let store = Store::new();
@@ -209,6 +276,18 @@ async fn a_listing_is_bounded() {
     assert_eq!(list(None).await.unwrap(), "1", "what is below is only summed up");
     assert!(list(Some(Key::of(["p"]))).await.unwrap_err().message.contains("naming a longer key"));
     assert_eq!(list(Some(Key::of(["p", "1"]))).await.unwrap(), "1");
+}
+
+/// However many wait, their answers are not all made before the first is handed out.
+#[test]
+fn a_transaction_ends_with_its_answers_bound() {
+    const LEN: usize = 1024 * 1024;
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(&directory.path().join(FILE)).unwrap();
+    let mut jobs = (0..40).map(|_| -> Job { Box::new(|_| Ok("x".repeat(LEN))) });
+    let results = entries::transact(&database, &mut jobs).unwrap();
+    assert_eq!(results.len(), crate::limits::DATASTORE_BATCH_ANSWERS / LEN);
+    assert_eq!(jobs.len(), 40 - results.len(), "the others wait for the next one");
 }
 
 #[test]
