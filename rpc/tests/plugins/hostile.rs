@@ -41,6 +41,12 @@ async fn one_that_answers_with_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_writes_no_json() {
+    let words = "plugin-wrong: Killing plugin: Failed to parse RPC JSON response '??this is no JSON }";
+    nobody_else_notices("garbage", words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_floods_its_standard_output() {
     nobody_else_notices("flood", "plugin-wrong: Killing plugin: Request is longer than 67108864 bytes").await;
 }
@@ -97,4 +103,21 @@ async fn one_that_is_killed_while_ten_thousand_messages_arrive() {
     // The counter ends if one is missing or out of order.
     home.line(&format!("plugin-counter: counted {MESSAGES}"));
     assert_eq!(home.call(&["plugin", "list"])["plugins"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_does_not_read() {
+    let plugins = Plugins::new();
+    let deaf = plugins.add("deaf", &json!({"subscriptions": ["custommsg"]}), &json!({"custommsg": "sleep"}));
+    let honest =
+        plugins.add("honest", &json!({"subscriptions": ["disconnect"]}), &json!({"disconnect": "log"}));
+    let home = Home::start(&[&option("plugin", &deaf), &option("plugin", &honest)]);
+    let (peer, id) = peer_of(&home).await;
+    // 30 KB of hex each, a thousand times: twice what may wait.
+    for _ in 0..1_000 {
+        send(&peer, &id, 32769, &[0; 15_000]).await;
+    }
+    home.line("plugin-deaf: does not read fast enough: 1 notifications it is not told of by now, this one of custommsg");
+    peer.disconnect(&id).await.unwrap();
+    home.line("plugin-honest: told disconnect: ");
 }
