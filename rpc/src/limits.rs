@@ -142,6 +142,10 @@ pub const HOOK_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// At the limit as for [`HOOK_WAITING`], but the first one of a peer may always wait.
 pub const HOOK_WAITING_BYTES_OF_ALL: usize = 64 * 1024 * 1024;
 
+/// Onion messages that may be on their way through hooks at once. Further ones are not shown to hooks, but counted and told in
+/// the log; subscriptions have them all the same.
+pub const ONION_HOOKS: usize = 256;
+
 /// Bytes that may wait for one plugin to read them. Ten thousand notifications of small messages take a quarter of it.
 /// At the limit notifications are left out, counted and told in the log, and a request fails at once.
 pub const PLUGIN_BACKLOG: usize = 16 * 1024 * 1024;

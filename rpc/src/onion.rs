@@ -48,6 +48,12 @@ pub(crate) fn write_way(object: &mut ObjectWriter<'_>, message: &OnionMessage) {
 
 /// The members of Core Lightning's notification `onionmessage_forward_fail`, and the reason.
 pub(crate) fn write_dropped(object: &mut ObjectWriter<'_>, dropped: &OnionDropped) {
+    write_forward_fail(object, dropped);
+    object.string("reason", dropped.reason);
+}
+
+/// The members of Core Lightning's notification `onionmessage_forward_fail`.
+pub(crate) fn write_forward_fail(object: &mut ObjectWriter<'_>, dropped: &OnionDropped) {
     object.string("source", dropped.source);
     object.hex("incoming", &dropped.incoming);
     if let Some(key) = dropped.path_key {
@@ -63,7 +69,6 @@ pub(crate) fn write_dropped(object: &mut ObjectWriter<'_>, dropped: &OnionDroppe
             }
         }
     }
-    object.string("reason", dropped.reason);
 }
 
 fn write_path(object: &mut ObjectWriter<'_>, name: &str, path: &ReplyPath) {

@@ -33,6 +33,7 @@ mod host;
 mod inbox;
 mod incoming;
 mod manifest;
+mod onions;
 mod option;
 mod process;
 mod start;

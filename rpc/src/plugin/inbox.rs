@@ -1,5 +1,5 @@
 //! From the node's events to plugins: who comes and goes, and every custom message, first as a notification and then through
-//! the chain of the hook `custommsg`.
+//! the chain of the hook `custommsg`. Onion messages go their own way, see `onions`.
 //!
 //! Messages of one peer reach each plugin in the order of their arrival, though up to [`HOOK_WINDOW`] of them are under way
 //! at once and plugins may answer them in any order. A message goes on to a plugin only when no earlier one of its peer will
@@ -15,10 +15,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::channel::Answer;
 use super::gate::says;
 use super::host::Host;
+use super::onions::{OnionHooks, tell_forward_fail};
 use super::{Hook, Plugin, Subject};
 use crate::json_writer::object;
 use crate::limits::{HOOK_TIME, HOOK_WAITING, HOOK_WAITING_BYTES, HOOK_WAITING_BYTES_OF_ALL, HOOK_WINDOW};
 use crate::log::{LogFeed, LogNews};
+use crate::onion::write_way;
 
 /// The task that listens to the node, or to the log. Dropping it ends it.
 #[derive(Debug)]
@@ -28,7 +30,13 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn start(host: &Host, events: Subscription) -> Pump {
-        let lines = Lines { host: host.clone(), of_peers: HashMap::new(), calls: JoinSet::new(), bytes: 0 };
+        let lines = Lines {
+            host: host.clone(),
+            of_peers: HashMap::new(),
+            calls: JoinSet::new(),
+            onions: OnionHooks::default(),
+            bytes: 0,
+        };
         Pump { task: tokio::spawn(lines.run(events)).abort_handle() }
     }
 
@@ -63,6 +71,7 @@ struct Lines {
     /// Of those peers only that have any.
     of_peers: HashMap<NodeId, Line>,
     calls: JoinSet<Outcome>,
+    onions: OnionHooks,
     /// What waits, of all peers.
     bytes: usize,
 }
@@ -132,6 +141,12 @@ impl Lines {
                 self.host.tell_custom_message(peer, &message);
                 self.take_in(peer, *kind, &message);
             }
+            Event::MessageFromAfar { kind, payload, onion, .. } => self.host.notify("custommsg", |params| {
+                params.hex("payload", &[&kind.get().to_be_bytes(), &payload[..]].concat());
+                params.object("hops", |hops| write_way(hops, onion));
+            }),
+            Event::OnionMessage(message) => self.onions.take_in(&self.host, message),
+            Event::OnionDropped(dropped) => tell_forward_fail(&self.host, dropped),
             // Warnings reach plugins through the log, as there.
             _ => {}
         }

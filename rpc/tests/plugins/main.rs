@@ -10,6 +10,7 @@ mod hooks;
 mod hostile;
 mod lifecycle;
 mod methods;
+mod onions;
 #[path = "../process/running.rs"]
 mod running;
 

@@ -83,7 +83,8 @@ def act(action, message):
     elif action == "continue":
         say({"id": number, "result": {"result": "continue"}})
     elif action == "seen":
-        log(f"asked {method}: {message['params'].get('payload')}")
+        shown = message["params"].get("payload") or json.dumps(message["params"], separators=(",", ":"), sort_keys=True)
+        log(f"asked {method}: {shown}")
         say({"id": number, "result": {"result": "continue"}})
     elif action == "count":
         count(message["params"]["payload"])
