@@ -1,7 +1,6 @@
 //! The daemon with plugins as processes: right ones, and every kind of wrong one.
 //!
-//! The plugins are made of one script (`scripted.py`, plain Python) that does what a test tells it to do. Plugins that were
-//! not made for us, with Core Lightning's own libraries, are in `../pyln` and `libraries.rs`.
+//! The plugins are made of one script (`scripted.py`, plain Python) that does what a test tells it to do.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
