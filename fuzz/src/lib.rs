@@ -21,6 +21,7 @@ pub mod handshake;
 pub mod init;
 pub mod json_rpc;
 pub mod messages;
+pub mod onion;
 mod script;
 pub mod sealing;
 pub mod tlv;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "init", run: init::run },
     Target { name: "json_rpc", run: json_rpc::run },
     Target { name: "messages", run: messages::run },
+    Target { name: "onion", run: onion::run },
     Target { name: "sealing", run: sealing::run },
     Target { name: "tlv", run: tlv::run },
 ];

@@ -66,7 +66,7 @@ macro_rules! replays {
     };
 }
 
-replays!(connection deframer handshake init json_rpc messages sealing tlv);
+replays!(connection deframer handshake init json_rpc messages onion sealing tlv);
 
 /// Every input cut short at every length, and with each of a few bytes changed: cheap neighbours of the corpus that the
 /// ordinary tests can afford.
