@@ -1,12 +1,14 @@
 //! What `setconfig` writes, so that it lasts: a file of its own, `config.setconfig`, which the configuration file includes.
 //!
-//! Lines that are overridden by it are commented out where they stand, since a file that says two things helps nobody. Every
-//! file is written anew beside the old one and takes its place in one step; a line that has been changed by somebody else
-//! since the daemon read it is not touched, and then nothing is.
+//! Lines that are overridden by it are commented out where they stand, since a file that says two things helps nobody; in our
+//! own file the new value takes their place, so that it does not grow with every change. Every file is written anew beside the
+//! old one and takes its place in one step; a line that has been changed by somebody else since the daemon read it is not
+//! touched, and then nothing is.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::setting::{FileRole, Setting, Source};
@@ -43,9 +45,9 @@ pub enum SaveError {
         /// The line, from 1.
         line: usize,
     },
-    /// The value has more than one line.
-    #[error("a value in a configuration file cannot have an end of line in it")]
-    EndOfLine,
+    /// The value has more than one line, or ends with what is cut off when a line is read.
+    #[error("a value in a configuration file cannot have an end of line in it, nor spaces at its end")]
+    Unwritable,
 }
 
 impl SavedSettings {
@@ -75,8 +77,9 @@ impl SavedSettings {
         before: &[Setting],
         values: &[Option<String>],
     ) -> Result<Vec<Setting>, SaveError> {
-        if values.iter().flatten().any(|value| value.contains(['\n', '\r'])) {
-            return Err(SaveError::EndOfLine);
+        let is_unwritable = |value: &String| value.contains(['\n', '\r']) || value.trim_end() != value;
+        if values.iter().flatten().any(is_unwritable) {
+            return Err(SaveError::Unwritable);
         }
         let own = self.own_file();
         let mut files = Vec::new();
@@ -86,6 +89,8 @@ impl SavedSettings {
                 let place = line.saturating_sub(1);
                 let known = setting.to_string();
                 match text.lines.get_mut(place).filter(|line| line.trim_end() == known) {
+                    // Free for what is written below; other lines keep their numbers, which others know them by.
+                    Some(line) if *path == own => line.clear(),
                     Some(line) => *line = format!("# set by setconfig (see {}): {line}", file_name(&own)),
                     None => return Err(SaveError::Changed { path: path.clone(), line: *line }),
                 }
@@ -102,11 +107,13 @@ impl SavedSettings {
             text.lines.push("# Written by setconfig. Edit it while the daemon does not run.".to_owned());
         }
         let mut saved = Vec::new();
-        for value in values {
-            let source =
-                Source::File { path: own.clone(), line: text.lines.len().saturating_add(1), role: self.role };
+        for (value, place) in values.iter().zip(text.free_places()) {
+            let source = Source::File { path: own.clone(), line: place.saturating_add(1), role: self.role };
             let setting = Setting { name: name.to_owned(), value: value.clone(), source };
-            text.lines.push(setting.to_string());
+            match text.lines.get_mut(place) {
+                Some(line) => *line = setting.to_string(),
+                None => text.lines.push(setting.to_string()),
+            }
             saved.push(setting);
         }
         // Ours first: should the rest fail, it is included by nobody, or overrides what still stands elsewhere.
@@ -128,10 +135,11 @@ struct Text {
     lines: Vec<String>,
 }
 
-/// The file's text, read once.
+/// The file's text, read once. A link is followed now: it is what it leads to that will be replaced.
 fn open<'t>(files: &'t mut Vec<Text>, path: &Path) -> Result<&'t mut Text, SaveError> {
     let failed = |error| SaveError::Write { path: path.to_owned(), error };
-    let known = files.iter().position(|text| text.path == path);
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let known = files.iter().position(|text| text.path == *path);
     let place = known.unwrap_or(files.len());
     if known.is_none() {
         let text = match fs::read_to_string(path) {
@@ -145,17 +153,30 @@ fn open<'t>(files: &'t mut Vec<Text>, path: &Path) -> Result<&'t mut Text, SaveE
 }
 
 impl Text {
-    /// Puts it in the place of the file that is there, whose permissions stay.
+    /// The lines that can be written to, from the first on: empty ones, then those behind the last.
+    fn free_places(&self) -> impl Iterator<Item = usize> + use<> {
+        let empty: Vec<usize> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.is_empty())
+            .map(|(place, _)| place)
+            .collect();
+        empty.into_iter().chain(self.lines.len()..)
+    }
+
+    /// Puts it in the place of the file that is there, whose permissions stay. A new one is for its user only: values may be
+    /// secrets.
     fn write(&self) -> Result<(), SaveError> {
         let failed = |error| SaveError::Write { path: self.path.clone(), error };
         let mut beside = OsString::from(&self.path);
         beside.push(".new");
         let beside = PathBuf::from(beside);
         let write = || {
-            let mut file = File::create(&beside)?;
-            if let Ok(metadata) = fs::metadata(&self.path) {
-                file.set_permissions(metadata.permissions())?;
-            }
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            let present = fs::metadata(&self.path).map(|metadata| metadata.permissions());
+            file.set_permissions(present.unwrap_or_else(|_| Permissions::from_mode(0o600)))?;
             for line in &self.lines {
                 writeln!(file, "{line}")?;
             }

@@ -308,6 +308,12 @@ impl OptionTable {
                     let state = self.lock();
                     state.settings.iter().filter(|setting| setting.name == name).cloned().collect()
                 };
+                if before.iter().any(|setting| setting.source == Source::CommandLine) {
+                    tracing::warn!(
+                        source = "lightningd",
+                        "setconfig: {name} is given on the command line too, which counts at the next start: take it out there"
+                    );
+                }
                 files.save(name, &before, &values)
             }
             (Lasting::Saved, None) | (Lasting::UntilRestart, _) => {
@@ -330,8 +336,13 @@ impl OptionTable {
     /// `settings` are what counts from now on. What was set for the time being is forgotten; what is to last also takes the
     /// place of what was given before.
     fn replace(&self, name: &str, settings: Vec<Setting>, lasting: Lasting) {
+        let is_secret = self.lock().find(name).is_some_and(|entry| entry.spec.kind == OptionKind::Secret);
         for setting in &settings {
-            let value = setting.value.as_deref().unwrap_or("SET");
+            let value = match &setting.value {
+                None => "SET",
+                Some(_) if is_secret => "...",
+                Some(value) => value,
+            };
             tracing::info!(source = "lightningd", "setconfig: {name} {value} (updated {})", setting.source);
         }
         let mut state = self.lock();

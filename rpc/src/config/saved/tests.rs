@@ -1,5 +1,7 @@
 //! What stands in the files after `setconfig`, and what the daemon then reads.
 
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
 use tempfile::{TempDir, tempdir};
 
 use super::*;
@@ -61,7 +63,59 @@ fn a_line_that_somebody_has_changed_is_left_alone_and_so_is_all_else() {
     assert!(matches!(error, SaveError::Changed { line: 1, .. }), "{error}");
     assert_eq!(fs::read_to_string(&saved.base).unwrap(), "alias=bob\nsize=1\n");
     assert!(!directory.path().join("config.setconfig").exists());
-    assert!(matches!(saved.save("size", &[], &values(["2\nalias=eve"])), Err(SaveError::EndOfLine)));
+}
+
+#[test]
+fn a_value_that_the_next_start_would_read_as_another_is_refused() {
+    let (directory, saved) = place(None);
+    for value in ["2\nalias=eve", "2\r", "2 ", "2\t", " "] {
+        let outcome = saved.save("word", &[], &values([value]));
+        assert!(matches!(outcome, Err(SaveError::Unwritable)), "{value:?}: {outcome:?}");
+    }
+    assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+    let written = saved.save("word", &[], &values([" a  b#", ""])).unwrap();
+    assert_eq!(read(&saved), written);
+}
+
+/// Whoever changes an option every minute has no file that is too long for the next start after a year.
+#[test]
+fn its_file_does_not_grow_with_every_change() {
+    let (directory, saved) = place(None);
+    let other = saved.save("word", &[], &values(["a"])).unwrap();
+    let mut before = Vec::new();
+    for number in 0..60 {
+        let values = vec![Some(number.to_string()); 1 + number % 2];
+        before = saved.save("size", &before, &values).unwrap();
+        assert_eq!(before.len(), values.len());
+    }
+    assert_eq!(read(&saved), [other, before].concat());
+    let text = fs::read_to_string(directory.path().join("config.setconfig")).unwrap();
+    assert!(text.lines().count() <= 4, "{text}");
+}
+
+#[test]
+fn what_is_written_is_for_its_user_only_unless_the_user_has_said_otherwise() {
+    let (directory, saved) = place(Some("size=1\n"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    fs::set_permissions(&saved.base, fs::Permissions::from_mode(0o644)).unwrap();
+    saved.save("password", &[], &values(["sesame"])).unwrap();
+    let own = directory.path().join("config.setconfig");
+    assert_eq!((mode(&own), mode(&saved.base)), (0o600, 0o644));
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o640)).unwrap();
+    saved.save("password", &[], &values(["sesame"])).unwrap();
+    assert_eq!(mode(&own), 0o640);
+}
+
+#[test]
+fn a_link_to_a_configuration_file_stays_one() {
+    let (directory, saved) = place(None);
+    let elsewhere = directory.path().join("elsewhere");
+    fs::write(&elsewhere, "size=1\n").unwrap();
+    symlink(&elsewhere, &saved.base).unwrap();
+    let after = saved.save("size", &read(&saved), &values(["2"])).unwrap();
+    assert!(fs::symlink_metadata(&saved.base).unwrap().is_symlink());
+    assert!(fs::read_to_string(&elsewhere).unwrap().contains("include config.setconfig"));
+    assert_eq!(read(&saved), after);
 }
 
 #[test]

@@ -1,8 +1,15 @@
 //! Options of plugins in the table: registering, reading, changing, going.
 
+use core::fmt;
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tracing::field::Field;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use super::*;
 use crate::config::setting::FileRole;
@@ -141,11 +148,44 @@ fn a_change_counts_and_a_transient_one_gives_way_to_a_saved_one() {
     assert_eq!(change, shown);
 }
 
+/// What is logged while `work` runs.
+fn logged(work: impl FnOnce()) -> String {
+    struct Collected(Arc<Mutex<String>>);
+    impl<S: Subscriber> Layer<S> for Collected {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            event.record(&mut |_: &Field, value: &dyn fmt::Debug| {
+                writeln!(self.0.lock().unwrap(), "{value:?}").unwrap();
+            });
+        }
+    }
+    let lines = Arc::new(Mutex::new(String::new()));
+    let subscriber = tracing_subscriber::registry().with(Collected(Arc::clone(&lines)));
+    tracing::subscriber::with_default(subscriber, work);
+    lines.lock().unwrap().clone()
+}
+
 #[test]
 fn a_concealed_value_is_told_to_nobody_but_its_plugin() {
     let table = table(vec![given("password", "sesame")]);
-    register(&table, spec("password", OptionKind::Secret)).unwrap();
+    let dynamic = OptionSpec { change: Change::AtAnyTime, ..spec("password", OptionKind::Secret) };
+    register(&table, dynamic).unwrap();
     assert_eq!(listed(&table, "password")["value_str"], "...");
     assert_eq!(table.values_for(PLUGIN), [("password".to_owned(), OptionValue::Text("sesame".to_owned()))]);
     assert!(!format!("{table:?}").contains("sesame"));
+    let log = logged(|| {
+        table.change("password", vec![Some("open".to_owned())], Lasting::UntilRestart).unwrap();
+    });
+    assert!(log.contains("setconfig: password ... (updated setconfig transient)"), "{log}");
+    assert!(!table.listing_of_change("password").contains("open"));
+}
+
+#[test]
+fn what_the_command_line_will_override_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = SavedSettings::beside(directory.path().join("config"));
+    let table = table(vec![given("size", "1")]).saved_in(saved);
+    register(&table, OptionSpec { change: Change::AtAnyTime, ..spec("size", OptionKind::Int) }).unwrap();
+    let change = || table.change("size", vec![Some("2".to_owned())], Lasting::Saved).unwrap();
+    let log = logged(change);
+    assert!(log.contains("setconfig: size is given on the command line too"), "{log}");
 }
