@@ -171,7 +171,7 @@ async fn run_node(
     raise_descriptor_limit();
     tokio::select! {
         started = plugins.start() => started?,
-        name = signals.next() => {
+        name = signals.next_end(log) => {
             tracing::info!(source = "lightningd", "{name}: stopping");
             return Ok(ExitCode::SUCCESS);
         }
@@ -363,13 +363,9 @@ async fn serve(
                 ended = Some(result);
                 break;
             }
-            name = signals.next() => {
-                if name == "SIGHUP" && log.has_files() {
-                    reopen(log);
-                } else {
-                    tracing::info!(source = "lightningd", "{name}: stopping");
-                    break;
-                }
+            name = signals.next_end(log) => {
+                tracing::info!(source = "lightningd", "{name}: stopping");
+                break;
             }
         }
     }
@@ -397,7 +393,7 @@ async fn serve(
             tracing::info!(source = "lightningd", "Stopped");
             outcome
         }
-        name = signals.next() => {
+        name = signals.next_end(log) => {
             tracing::warn!(source = "lightningd", "{name} while stopping: ending at once");
             ExitCode::FAILURE
         }
@@ -427,6 +423,16 @@ impl Signals {
             interrupt: receive(SignalKind::interrupt())?,
             hangup: receive(SignalKind::hangup())?,
         })
+    }
+
+    /// The name of the next one that ends the daemon. SIGHUP opens the log files anew instead, if there are any.
+    async fn next_end(&mut self, log: &Log) -> &'static str {
+        loop {
+            match self.next().await {
+                "SIGHUP" if log.has_files() => reopen(log),
+                name => return name,
+            }
+        }
     }
 
     /// The name of the next one.

@@ -220,7 +220,7 @@ impl Options {
         if self.always_use_proxy == Some(true) {
             return Err(ConfigError::Proxy);
         }
-        if self.daemon && self.log_file.is_empty() {
+        if self.daemon && self.log_file.iter().all(|file| file.as_os_str() == "-") {
             return Err(ConfigError::DaemonWithoutLog);
         }
         let names = if self.disable_dns { Names::Refused } else { Names::LookedUp };
