@@ -59,6 +59,14 @@ pub(super) const SUITE: &[Bench] = &[
         is_rate: true,
     },
     Bench {
+        name: "onion",
+        title: "Onion messages",
+        about: "Time per message of 32 bytes: made by its sender for a route, and taken in by one hop that hands it on, up to the \
+                next onion and its path key. LDK makes and peels the same onions; its sender also draws the random keys, \
+                which Oddwire is given.",
+        is_rate: true,
+    },
+    Bench {
         name: "peers",
         title: "Many connected peers in one process",
         about: "A hub and, in a second process, its peers: Oddwire nodes for either hub. Memory is `VmRSS` after connecting, \
