@@ -75,6 +75,7 @@ pub(crate) fn open(
 }
 
 /// As [`seal`], with the pad that belongs to this key and nonce.
+#[inline]
 pub(crate) fn seal_with(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
     apply(under, pad, text);
     tag_of(under, pad, associated, text)
@@ -84,6 +85,7 @@ pub(crate) fn seal_with(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text:
 ///
 /// # Errors
 /// [`WrongTag`]; the text is as it was.
+#[inline]
 pub(crate) fn open_with(
     under: Under<'_>,
     pad: Pad<'_>,
@@ -139,7 +141,8 @@ fn pad_of(blocks: &[Block]) -> Pad<'_> {
 }
 
 /// Xors the text with its stream: first what is there of it, then the rest.
-fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
+#[inline]
+pub(super) fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
     let (first, rest) = text.split_at_mut(text.len().min(pad.stream.len()));
     xor_bytes(first, pad.stream);
     if rest.is_empty() {
@@ -152,6 +155,7 @@ fn apply(under: Under<'_>, pad: Pad<'_>, text: &mut [u8]) {
     under.lanes.xor(under.key.expose(), place, rest);
 }
 
+#[inline]
 fn tag_of(under: Under<'_>, pad: Pad<'_>, associated: &[u8], text: &[u8]) -> [u8; TAG_LEN] {
     let mut tag = Poly1305::new(pad.tag_key);
     if !associated.is_empty() {

@@ -14,6 +14,10 @@
 //!
 //! What is a length, a body or a tag is known above ([`aead`](super::aead)).
 //!
+//! A kernel is as fast in a build without link-time optimisation, where generic code of the standard library may be compiled
+//! apart, without its instructions. So what runs for every limb and every block is written out: no `array::map` over vectors,
+//! no closure, no iterator that hands vectors out by value; and what is small and called from elsewhere is `#[inline]`.
+//!
 //! Constant time: no branch and no address depends on key, keystream or text. Wiping: what the kernels spill to memory
 //! is wiped where it is named here; keystream that is handed out belongs to the caller.
 
@@ -89,6 +93,7 @@ impl<const N: usize> Drop for Blocks<N> {
 }
 
 /// Overwrites bytes in a way that the optimizer must keep. `zeroize` goes byte by byte, which takes longer than the cipher.
+#[inline]
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     zeroize::optimization_barrier(bytes);
@@ -402,6 +407,7 @@ impl<const N: usize> Drop for Powers<N> {
 }
 
 /// Xors as many bytes as both have.
+#[inline]
 pub(crate) fn xor_bytes(text: &mut [u8], stream: &[u8]) {
     for (byte, key) in text.iter_mut().zip(stream) {
         *byte ^= key;

@@ -33,6 +33,7 @@ pub(crate) struct Poly1305 {
 
 impl Poly1305 {
     /// Begins with a key that has never been used.
+    #[inline]
     pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
         let mut halves = [0; 2];
         for (half, bytes) in halves.iter_mut().zip(key.as_chunks().0) {
@@ -47,6 +48,7 @@ impl Poly1305 {
     /// Takes in a part of what is authenticated, filled up with zeros to a multiple of 16 bytes as RFC 8439, 2.8 has it.
     ///
     /// A text may be taken in in pieces, if all but the last are multiples of 16 bytes.
+    #[inline]
     pub(crate) fn absorb(&mut self, part: &[u8]) {
         let (limbs, rest) = part.as_chunks();
         self.sum.absorb(limbs);
@@ -56,6 +58,7 @@ impl Poly1305 {
     }
 
     /// As [`Self::absorb`], with lanes for as much of a long part as fills them.
+    #[inline]
     pub(crate) fn absorb_with(&mut self, lanes: Lanes, part: &[u8]) {
         let (limbs, _) = part.as_chunks();
         let done = lanes.absorb(&mut self.sum, limbs) * LIMB_LEN;
@@ -63,6 +66,7 @@ impl Poly1305 {
     }
 
     /// Takes in the two lengths, in bytes, that end the input, and gives the tag. RFC 8439, 2.8.
+    #[inline]
     pub(crate) fn finish(&mut self, associated_len: usize, text_len: usize) -> [u8; TAG_LEN] {
         // Our lengths end at 65,535: a `usize` always fits.
         let lengths = (text_len as u128) << 64 | associated_len as u128;
@@ -80,6 +84,7 @@ impl Drop for Poly1305 {
 }
 
 /// A limb of fewer than 16 bytes and zeros. Piece by piece, since a call to copy a few bytes takes longer than they do.
+#[inline]
 fn filled_up(mut rest: &[u8]) -> [u8; LIMB_LEN] {
     let (mut limb, mut shift) = (0, 0);
     if let Some((eight, behind)) = rest.split_first_chunk() {

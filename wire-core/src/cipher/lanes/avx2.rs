@@ -55,8 +55,8 @@ fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [[__m256i; 2]; LANES] {
     let mut state = start;
     let moves = ByteMoves::new();
     rounds!(state, &moves);
-    for (word, start) in state.iter_mut().zip(start) {
-        *word = add(*word, start);
+    for (word, start) in state.iter_mut().zip(&start) {
+        *word = add(*word, *start);
     }
     transpose(&state)
 }

@@ -18,16 +18,16 @@ pub(super) const LANES: usize = 16;
 /// The block of each place.
 #[target_feature(enable = "avx512f")]
 pub(super) fn blocks(key: &[u32; 8], places: &[Place; LANES], room: &mut [Block; LANES]) {
-    for (block, stream) in room.iter_mut().zip(keystream(key, places)) {
-        store(block, stream);
+    for (block, stream) in room.iter_mut().zip(&keystream(key, places)) {
+        store(block, *stream);
     }
 }
 
 /// Xors whole blocks of one text with its stream from `place` on.
 #[target_feature(enable = "avx512f")]
 pub(super) fn xor_blocks(key: &[u32; 8], place: Place, text: &mut [Block; LANES]) {
-    for (block, stream) in text.iter_mut().zip(keystream(key, &following(place))) {
-        let sealed = xor(load(block), stream);
+    for (block, stream) in text.iter_mut().zip(&keystream(key, &following(place))) {
+        let sealed = xor(load(block), *stream);
         store(block, sealed);
     }
 }
@@ -38,8 +38,8 @@ fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [__m512i; LANES] {
     let start = start(key, places);
     let mut state = start;
     rounds!(state, ());
-    for (word, start) in state.iter_mut().zip(start) {
-        *word = add(*word, start);
+    for (word, start) in state.iter_mut().zip(&start) {
+        *word = add(*word, *start);
     }
     transpose(&state)
 }

@@ -15,8 +15,8 @@ pub(super) fn blocks(key: &[u32; 8], places: &[Place; LANES], room: &mut [Block;
     let start = avx2::start(key, places);
     let mut state = start;
     rounds!(state, ());
-    for (word, start) in state.iter_mut().zip(start) {
-        *word = add(*word, start);
+    for (word, start) in state.iter_mut().zip(&start) {
+        *word = add(*word, *start);
     }
     avx2::store_blocks(room, &avx2::transpose(&state));
 }

@@ -46,8 +46,8 @@ fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [[uint32x4_t; 4]; LANES
     let start = start(key, places);
     let mut state = start;
     rounds!(state, ());
-    for (word, start) in state.iter_mut().zip(start) {
-        *word = add(*word, start);
+    for (word, start) in state.iter_mut().zip(&start) {
+        *word = add(*word, *start);
     }
     transpose(&state)
 }

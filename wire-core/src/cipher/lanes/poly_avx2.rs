@@ -44,11 +44,12 @@ pub(super) fn absorb(
     powers: &[[u64; 3]; GROUP],
     groups: &[[[u8; LIMB_LEN]; GROUP]],
 ) -> [u64; 3] {
-    let [fourth, eighth] = [3, 7].map(|at: usize| factor([split(powers[at]); LANES]));
+    let fourth = factor(&[split(powers[3]); LANES]);
+    let eighth = factor(&[split(powers[7]); LANES]);
     // The sum so far belongs to the first limb.
     let mut first_lane = [[0; 5]; LANES];
     first_lane[0] = split(value);
-    let mut start = lanes(first_lane);
+    let mut start = lanes(&first_lane);
     let mut sum = [_mm256_setzero_si256(); 5];
     for limbs in groups {
         let (vectors, _) = limbs.as_flattened().as_chunks();
@@ -57,7 +58,7 @@ pub(super) fn absorb(
         let products = add(product(sum, &eighth), product(first, &fourth));
         sum = add(reduce(products), load_limbs([&vectors[2], &vectors[3]]));
     }
-    let last = factor(LIMB_OF_LANE.map(|limb| split(powers[3 - limb])));
+    let last = factor(&LIMB_OF_LANE.map(|limb| split(powers[3 - limb])));
     joined(reduce(product(sum, &last)))
 }
 
@@ -68,17 +69,26 @@ fn product([a0, a1, a2, a3, a4]: Number, by: &Factor) -> Number {
     let [b0, b1, b2, b3, b4] = by.words;
     let [f1, f2, f3, f4] = by.folded;
     [
-        [(a0, b0), (a1, f4), (a2, f3), (a3, f2), (a4, f1)],
-        [(a0, b1), (a1, b0), (a2, f4), (a3, f3), (a4, f2)],
-        [(a0, b2), (a1, b1), (a2, b0), (a3, f4), (a4, f3)],
-        [(a0, b3), (a1, b2), (a2, b1), (a3, b0), (a4, f4)],
-        [(a0, b4), (a1, b3), (a2, b2), (a3, b1), (a4, b0)],
+        sum_of_products([(a0, b0), (a1, f4), (a2, f3), (a3, f2), (a4, f1)]),
+        sum_of_products([(a0, b1), (a1, b0), (a2, f4), (a3, f3), (a4, f2)]),
+        sum_of_products([(a0, b2), (a1, b1), (a2, b0), (a3, f4), (a4, f3)]),
+        sum_of_products([(a0, b3), (a1, b2), (a2, b1), (a3, b0), (a4, f4)]),
+        sum_of_products([(a0, b4), (a1, b3), (a2, b2), (a3, b1), (a4, b0)]),
     ]
-    .map(|terms| {
-        let [first, second, third, fourth, fifth] = terms.map(|(a, b)| _mm256_mul_epu32(a, b));
-        let sum = _mm256_add_epi64(_mm256_add_epi64(first, second), _mm256_add_epi64(third, fourth));
-        _mm256_add_epi64(sum, fifth)
-    })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_of_products([first, second, third, fourth, fifth]: [(__m256i, __m256i); 5]) -> __m256i {
+    let lower = _mm256_add_epi64(multiply(first), multiply(second));
+    let upper = _mm256_add_epi64(multiply(third), multiply(fourth));
+    _mm256_add_epi64(_mm256_add_epi64(lower, upper), multiply(fifth))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply((a, b): (__m256i, __m256i)) -> __m256i {
+    _mm256_mul_epu32(a, b)
 }
 
 /// Brings the words back to 26 bits, nearly.
@@ -105,11 +115,14 @@ fn reduce(products: Number) -> Number {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add(mut a: Number, b: Number) -> Number {
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = _mm256_add_epi64(*a, b);
-    }
-    a
+fn add([a0, a1, a2, a3, a4]: Number, [b0, b1, b2, b3, b4]: Number) -> Number {
+    [
+        _mm256_add_epi64(a0, b0),
+        _mm256_add_epi64(a1, b1),
+        _mm256_add_epi64(a2, b2),
+        _mm256_add_epi64(a3, b3),
+        _mm256_add_epi64(a4, b4),
+    ]
 }
 
 #[inline]
@@ -139,18 +152,24 @@ fn load_limbs([first, second]: [&[u8; 32]; 2]) -> Number {
 /// A number for each lane to be multiplied with.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn factor(numbers: [[u64; 5]; LANES]) -> Factor {
+fn factor(numbers: &[[u64; 5]; LANES]) -> Factor {
     let words = lanes(numbers);
-    let [_, upper @ ..] = words;
-    let folded = upper.map(|word| _mm256_add_epi64(word, _mm256_slli_epi64::<2>(word)));
+    let [_, mut folded @ ..] = words;
+    for word in &mut folded {
+        *word = _mm256_add_epi64(*word, _mm256_slli_epi64::<2>(*word));
+    }
     Factor { words, folded }
 }
 
 /// Numbers side by side.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn lanes(numbers: [[u64; 5]; LANES]) -> Number {
-    [0, 1, 2, 3, 4].map(|word| load_words(&numbers.map(|number| number[word])))
+fn lanes(numbers: &[[u64; 5]; LANES]) -> Number {
+    let mut words = [_mm256_setzero_si256(); 5];
+    for (word, vector) in words.iter_mut().enumerate() {
+        *vector = load_words(&numbers.map(|number| number[word]));
+    }
+    words
 }
 
 /// A number of 64-bit words in words of 26 bits. It is nearly reduced, so the top one stays below 2^27.
@@ -169,7 +188,10 @@ fn split([low, middle, high]: [u64; 3]) -> [u64; 5] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn joined(number: Number) -> [u64; 3] {
-    let mut words = number.map(|word| store_words(word).iter().sum::<u64>());
+    let mut words = [0; 5];
+    for (word, vector) in words.iter_mut().zip(&number) {
+        *word = store_words(*vector).iter().sum::<u64>();
+    }
     let mut carry = 0;
     // Twice, since five times the first carry from the top may carry again.
     for _ in 0..2 {
