@@ -22,13 +22,15 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, StorageError};
 use tokio::sync::oneshot;
 
 use crate::error::RpcError;
-use crate::limits::{DATASTORE_BATCH, DATASTORE_CACHE, MAX_RUNNING};
+use crate::limits::{DATASTORE_BATCH, DATASTORE_CACHE, DATASTORE_STOP, MAX_RUNNING};
 use crate::method::Work;
 use entries::{Entries, Refusal};
 
@@ -43,11 +45,13 @@ pub const FILE: &str = "datastore.redb";
 /// What is to be done with the entries. It changes at most one of them, as its last step.
 pub(crate) type Job = Box<dyn FnOnce(&mut Entries<'_>) -> Result<String, Refusal> + Send>;
 
-/// The store. Dropping it waits until what was handed in is done.
+/// The store. Dropping it waits until what was handed in is done, or until [`DATASTORE_STOP`] is over.
 #[derive(Debug)]
 pub struct Datastore {
     jobs: Option<SyncSender<Waiting>>,
     thread: Option<JoinHandle<()>>,
+    /// When the thread begins no more transactions, once that is known.
+    deadline: Arc<OnceLock<Instant>>,
 }
 
 struct Waiting {
@@ -83,6 +87,7 @@ impl Datastore {
 
 impl Drop for Datastore {
     fn drop(&mut self) {
+        self.deadline.get_or_init(|| Instant::now() + DATASTORE_STOP);
         // The thread ends when nobody can hand in any more.
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -135,11 +140,13 @@ pub enum DatastoreError {
 fn start(file: File) -> Result<Datastore, DatastoreError> {
     let path = file.path.clone();
     let (jobs, waiting) = sync_channel(MAX_RUNNING);
+    let deadline = Arc::new(OnceLock::new());
+    let known = Arc::clone(&deadline);
     let thread = std::thread::Builder::new()
         .name("datastore".to_owned())
-        .spawn(move || work(file, &waiting))
+        .spawn(move || work(file, &waiting, &known))
         .map_err(|error| DatastoreError::Io { path, error })?;
-    Ok(Datastore { jobs: Some(jobs), thread: Some(thread) })
+    Ok(Datastore { jobs: Some(jobs), thread: Some(thread), deadline })
 }
 
 struct File {
@@ -190,9 +197,17 @@ fn refusal(path: &Path, error: DatabaseError) -> DatastoreError {
     }
 }
 
-/// The thread: until nobody is left who could hand in a job.
-fn work(mut file: File, waiting: &Receiver<Waiting>) {
+/// The thread: until nobody is left who could hand in a job, or the deadline is over.
+fn work(mut file: File, waiting: &Receiver<Waiting>, deadline: &OnceLock<Instant>) {
     while let Ok(first) = waiting.recv() {
+        if deadline.get().is_some_and(|deadline| Instant::now() >= *deadline) {
+            let left = waiting.try_iter().count().saturating_add(1);
+            tracing::warn!(
+                source = "lightningd",
+                "datastore: {left} calls were neither carried out nor answered: the daemon ended before their turn"
+            );
+            return;
+        }
         let mut answers = Vec::new();
         let mut jobs = std::iter::once(first).chain(waiting.try_iter()).take(DATASTORE_BATCH).map(
             |Waiting { job, answer }| {

@@ -104,6 +104,10 @@ pub const DATASTORE_BATCH: usize = 256;
 /// alone may have [`MAX_ANSWER_LEN`]. At the limit the transaction ends, and the next one goes on with what waits.
 pub const DATASTORE_BATCH_ANSWERS: usize = 16 * 1024 * 1024;
 
+/// How long a daemon that ends still works on calls that wait for the datastore, whose clients have gone by then. What it does
+/// not come to is left undone, and a line in the log says how many calls that were.
+pub const DATASTORE_STOP: Duration = Duration::from_secs(1);
+
 /// Bytes of the file that are kept in memory.
 pub const DATASTORE_CACHE: usize = 16 * 1024 * 1024;
 

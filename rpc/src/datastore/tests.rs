@@ -3,7 +3,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
@@ -288,6 +287,27 @@ fn a_transaction_ends_with_its_answers_bound() {
     let results = entries::transact(&database, &mut jobs).unwrap();
     assert_eq!(results.len(), crate::limits::DATASTORE_BATCH_ANSWERS / LEN);
     assert_eq!(jobs.len(), 40 - results.len(), "the others wait for the next one");
+}
+
+#[tokio::test]
+async fn a_store_that_ends_does_not_work_on_for_ever() {
+    let store = Store::new();
+    let (begin, has_begun) = std::sync::mpsc::channel();
+    let (go, released) = std::sync::mpsc::channel();
+    let handle = store.open.as_ref().unwrap();
+    // Its answer ends the transaction.
+    let long = "x".repeat(crate::limits::DATASTORE_BATCH_ANSWERS);
+    let first = handle.run(Box::new(move |_| {
+        begin.send(()).unwrap();
+        released.recv().unwrap();
+        Ok(long)
+    }));
+    let second = handle.run(Box::new(|_| Ok(String::new())));
+    has_begun.recv().unwrap();
+    handle.deadline.set(Instant::now()).unwrap();
+    go.send(()).unwrap();
+    assert!(first.await.is_ok());
+    assert!(second.await.unwrap_err().message.contains("The datastore has ended"));
 }
 
 #[test]
