@@ -137,7 +137,8 @@ impl Fields {
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "source" => self.source = Some(value.to_owned()),
+            // A plugin is called after its file, whose name may have anything in it.
+            "source" => self.source = Some(printable(value)),
             "peer" => self.peer = Some(value.to_owned()),
             // The message stands first, whatever the order in which the fields were written.
             "message" => self.text.insert_str(0, value),

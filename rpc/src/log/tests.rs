@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::line::{format_line, printable};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::line::{LineLayer, format_line, printable};
 use super::place::{Place, Sink};
 use super::{Filter, Head, Level, LevelRule, Log, LogBook, LogNews, LogRecord, Timestamps};
 use crate::limits::{MAX_LOG_BACKLOG, MAX_LOG_FEED, MAX_LOG_MEMORY, MAX_LOG_TEXT};
@@ -30,6 +32,21 @@ fn a_line_has_the_form_that_tools_parse() {
 #[test]
 fn text_from_outside_cannot_start_a_line_or_steer_a_terminal() {
     assert_eq!(printable("a\nb\x1b[31m\u{e9}\x7f"), "a?b?[31m??");
+}
+
+#[test]
+fn a_source_cannot_start_a_line_either() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log");
+    let log = Log::open(std::slice::from_ref(&file), &head("")).unwrap();
+    let layer = LineLayer::new(filter(&[]), head(""), log.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::info!(source = "plugin-a\nb", "hello");
+    });
+    log.flush();
+    let written = std::fs::read_to_string(file).unwrap();
+    assert!(written.ends_with(" INFO    plugin-a?b: hello\n"), "{written}");
+    assert_eq!(written.lines().count(), 1);
 }
 
 #[test]
