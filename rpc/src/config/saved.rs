@@ -77,8 +77,7 @@ impl SavedSettings {
         before: &[Setting],
         values: &[Option<String>],
     ) -> Result<Vec<Setting>, SaveError> {
-        let is_unwritable = |value: &String| value.contains(['\n', '\r']) || value.trim_end() != value;
-        if values.iter().flatten().any(is_unwritable) {
+        if !values.iter().flatten().all(|value| is_writable(value)) {
             return Err(SaveError::Unwritable);
         }
         let own = self.own_file();
@@ -127,6 +126,11 @@ impl SavedSettings {
         path.push(".setconfig");
         path.into()
     }
+}
+
+/// Whether a value is read from a file as it was written there.
+pub fn is_writable(value: &str) -> bool {
+    !value.contains(['\n', '\r']) && value.trim_end() == value
 }
 
 /// A file as it is going to be.

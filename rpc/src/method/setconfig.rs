@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Call, Method, Reply};
 use crate::config::option::{OptionKind, OptionSpec, OptionValue, Times};
+use crate::config::saved::{SaveError, is_writable};
 use crate::config::table::{Dynamic, Lasting};
 use crate::error::RpcError;
 use crate::json_writer::object;
@@ -52,6 +53,11 @@ fn setconfig(call: &Call<'_>) -> Result<Reply, RpcError> {
     let Dynamic { spec, plugin } = config.required()?;
     let values = values(&spec, val.optional())?;
     let lasting = if transient.optional() == Some(true) { Lasting::UntilRestart } else { Lasting::Saved };
+    // Before the plugin is asked: it would agree to what then cannot be saved.
+    if lasting == Lasting::Saved && !values.iter().flatten().all(|value| is_writable(value)) {
+        let (name, problem) = (&spec.name, SaveError::Unwritable);
+        return Err(RpcError::invalid_params(format_args!("Error setting {name}: {problem}")));
+    }
 
     let host = call.service.plugins.clone();
     let asked_by = call.id.to_owned();
