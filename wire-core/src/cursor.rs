@@ -8,6 +8,8 @@
 
 use core::fmt;
 
+use crate::words::{self, Word, Word::Text};
+
 /// Takes fields off the front of a byte string.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -290,8 +292,27 @@ pub struct Truncated {
 
 impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, needed, left } = self;
-        write!(f, "`{field}` is cut short: it takes {needed} bytes and {left} are left")
+        self.say(f)
+    }
+}
+
+impl Truncated {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        let (needed, left) = (Word::count(self.needed), Word::count(self.left));
+        let field = Word::Text(self.field);
+        words::write(
+            to,
+            &[
+                Text("`"),
+                field,
+                Text("` is cut short: it takes "),
+                needed,
+                Text(" bytes and "),
+                left,
+                Text(" are left"),
+            ],
+        )
     }
 }
 

@@ -93,3 +93,4 @@ pub mod noise;
 pub mod onion;
 pub mod secret;
 pub mod signed_message;
+mod words;

@@ -3,12 +3,14 @@
 //!
 //! - `toolchain`: who builds it; `machine`: the emulator; `line`: its serial line, bridged to TCP.
 //! - `host`: the daemon; `peer`: a peer played by hand; `secrets`: what must not be left in memory.
+//! - `panics`: what of panics the image still has.
 //! - `scenes`: what happens, in order.
 //! - `report`: the figures of wire-core's README, with `--report`.
 
 mod host;
 mod line;
 mod machine;
+mod panics;
 mod peer;
 mod report;
 mod scenes;
@@ -58,6 +60,10 @@ pub(crate) fn firmware(workspace: &Workspace, options: &Options) -> Result<()> {
 
     let mut host = Host::start(workspace)?;
     let device = images.join("device");
+    let panics = panics::check(&device)?;
+    for (count, why) in &panics {
+        println!("  {count} panics that no peer reaches: {why}");
+    }
     let mut machine = Machine::boot(&device, &defmt_print)?;
     let state = machine.hear("bytes of state")?;
     scenes::honest(&machine, &mut host)?;
@@ -70,7 +76,12 @@ pub(crate) fn firmware(workspace: &Workspace, options: &Options) -> Result<()> {
     let footprint = report::Footprint::read(&device, &memory, &state)?;
     println!("  {footprint}");
     if options.report {
-        report::write(workspace, &footprint, &report::measure(&images.join("measure"), &defmt_print)?)?;
+        report::write(
+            workspace,
+            &footprint,
+            &panics,
+            &report::measure(&images.join("measure"), &defmt_print)?,
+        )?;
     }
     Ok(())
 }

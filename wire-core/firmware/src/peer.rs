@@ -175,8 +175,9 @@ impl<'a, S: Read + Write, C: Clock, const RX: usize, const TX: usize, const LEN:
         let Received { consumed, event, .. } =
             self.connection.receive_ahead(receiving, self.clock.now(), received, &NoEvenTypes);
         let seen = event.and_then(|event| look.take().map(|look| look(&event)));
-        received.copy_within(consumed.., 0);
-        received.truncate(received.len() - consumed);
+        let done = consumed.min(received.len());
+        received.copy_within(done.., 0);
+        received.truncate(received.len() - done);
         (consumed > 0, seen)
     }
 
@@ -258,13 +259,20 @@ async fn write_all<S: Write, C: Clock>(
     deadline: Timestamp,
     bytes: &[u8],
 ) -> Result<(), CloseReason> {
+    // Not the trait's own `write_all`, which panics at a stream that takes nothing.
     let write = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
+        let mut left = bytes;
+        while !left.is_empty() {
+            let written = stream.write(left).await.map_err(|_| CloseReason::Transport)?;
+            if written == 0 {
+                return Err(CloseReason::Transport);
+            }
+            left = left.get(written..).unwrap_or_default();
+        }
+        stream.flush().await.map_err(|_| CloseReason::Transport)
     };
     match select(write, clock.until(deadline)).await {
-        Either::First(Ok(())) => Ok(()),
-        Either::First(Err(_)) => Err(CloseReason::Transport),
+        Either::First(written) => written,
         Either::Second(()) => Err(CloseReason::WriteStalled),
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! What is told to the peer is decided here, in one total match, and nowhere else.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use crate::frame::OpenError;
 use crate::message::features::{FeatureBit, MissingDependency};
 use crate::message::init::InitError;
 use crate::message::kind::MessageType;
 use crate::noise::HandshakeError;
+use crate::words::{
+    self, Word,
+    Word::{Hex, Number, Text},
+};
 
 /// Why a connection closed or is closing. The first reason stays, whatever happens on the way out.
 ///
@@ -79,38 +83,66 @@ pub enum CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // No peer is told of these, so their details may be formatted.
             Self::Handshake(error) => write!(f, "handshake failed: {error}"),
-            Self::HandshakeTimeout => f.write_str("the peer did not finish the handshake in time"),
-            Self::InitTimeout => f.write_str("the peer sent no init message in time"),
-            Self::PingTimeout => f.write_str("Last ping unreturned: hanging up"),
             Self::BadFrame(error) => write!(f, "undecryptable frame: {error}"),
-            Self::NoMessageType { len } => {
-                write!(f, "Invalid message of {len} bytes: a message starts with its 2-byte type")
-            }
-            Self::MessageTooShort(kind) => write!(f, "{kind} message too short"),
-            Self::InitNotFirst(kind) => write!(f, "{kind} message before init"),
-            Self::InitRepeated => f.write_str("init message sent twice"),
-            Self::InvalidInit(error) => write!(f, "Invalid init: {error}"),
-            Self::InitTooLong { len } => write!(f, "init message of {len} bytes is too long for this node"),
-            Self::UnknownEvenFeature(bit) => write!(f, "Unsupported feature {bit}"),
-            Self::MissingFeatureDependency(missing) => missing.fmt(f),
-            Self::NoCommonChain => f.write_str("No common network"),
-            Self::UnknownEvenType(kind) => write!(f, "Invalid unknown even msg of type {}", kind.get()),
-            Self::PeerError => f.write_str("the peer sent an error for the connection"),
-            Self::PeerClosed => f.write_str("the peer closed the connection"),
-            Self::NoRoomToTransmit => {
-                f.write_str("the transmit buffer is too small for what the protocol owes")
-            }
-            Self::TooManyPending => {
-                f.write_str("too many connections wait for their init: the oldest made room")
-            }
-            Self::TooManyPeers => f.write_str("too many peers are connected"),
-            Self::LocalDisconnect => f.write_str("disconnected by request"),
-            Self::Replaced => f.write_str("replaced by a newer connection of the same peer"),
-            Self::Shutdown => f.write_str("the node is shutting down"),
-            Self::WriteStalled => f.write_str("the peer stopped reading"),
-            Self::Transport => f.write_str("the transport below failed"),
+            reason => reason.say(f),
         }
+    }
+}
+
+impl CloseReason {
+    /// What `Display` shows, without formatting and without the details of what no peer is told.
+    fn say(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        let words = match self {
+            Self::Handshake(_) => "handshake failed",
+            Self::BadFrame(_) => "undecryptable frame",
+            Self::HandshakeTimeout => "the peer did not finish the handshake in time",
+            Self::InitTimeout => "the peer sent no init message in time",
+            Self::PingTimeout => "Last ping unreturned: hanging up",
+            Self::NoMessageType { len } => {
+                words::write(to, &[Text("Invalid message of "), Word::count(*len)])?;
+                " bytes: a message starts with its 2-byte type"
+            }
+            Self::MessageTooShort(kind) => {
+                kind.say(to)?;
+                " message too short"
+            }
+            Self::InitNotFirst(kind) => {
+                kind.say(to)?;
+                " message before init"
+            }
+            Self::InitRepeated => "init message sent twice",
+            Self::InvalidInit(error) => {
+                to.write_str("Invalid init: ")?;
+                return error.say(to);
+            }
+            Self::InitTooLong { len } => {
+                words::write(to, &[Text("init message of "), Number((*len).into())])?;
+                " bytes is too long for this node"
+            }
+            Self::UnknownEvenFeature(bit) => {
+                to.write_str("Unsupported feature ")?;
+                return bit.say(to);
+            }
+            Self::MissingFeatureDependency(missing) => return missing.say(to),
+            Self::NoCommonChain => "No common network",
+            Self::UnknownEvenType(kind) => {
+                let kind = Number(kind.get().into());
+                return words::write(to, &[Text("Invalid unknown even msg of type "), kind]);
+            }
+            Self::PeerError => "the peer sent an error for the connection",
+            Self::PeerClosed => "the peer closed the connection",
+            Self::NoRoomToTransmit => "the transmit buffer is too small for what the protocol owes",
+            Self::TooManyPending => "too many connections wait for their init: the oldest made room",
+            Self::TooManyPeers => "too many peers are connected",
+            Self::LocalDisconnect => "disconnected by request",
+            Self::Replaced => "replaced by a newer connection of the same peer",
+            Self::Shutdown => "the node is shutting down",
+            Self::WriteStalled => "the peer stopped reading",
+            Self::Transport => "the transport below failed",
+        };
+        to.write_str(words)
     }
 }
 
@@ -179,22 +211,24 @@ impl Farewell {
 
 impl fmt::Display for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)
+    }
+}
+
+impl Farewell {
+    /// What `Display` shows, without formatting.
+    fn say(&self, to: &mut impl fmt::Write) -> fmt::Result {
         let what = match self.reason {
             // Core Lightning's words, which its tests and those of its plugins wait for.
             CloseReason::UnknownEvenType(_) => "unknown even msg",
             CloseReason::MessageTooShort(MessageType::PING) => "ping",
             CloseReason::MessageTooShort(kind) => kind.name().unwrap_or("message"),
-            reason => return reason.fmt(f),
+            reason => return reason.say(to),
         };
-        write!(f, "Invalid {what} ")?;
         let len = usize::from(self.offending_len);
-        for byte in self.quoted.iter().take(len) {
-            write!(f, "{byte:02x}")?;
-        }
-        if len > MOST_QUOTED {
-            f.write_str("...")?;
-        }
-        Ok(())
+        let quoted = self.quoted.get(..len).unwrap_or(&self.quoted);
+        let cut = if len > MOST_QUOTED { "..." } else { "" };
+        words::write(to, &[Text("Invalid "), Text(what), Text(" "), Hex(quoted), Text(cut)])
     }
 }
 
@@ -208,7 +242,7 @@ impl FarewellText {
     pub(super) fn new(farewell: &Farewell) -> Self {
         let mut text = Self { text: [0; MOST_FAREWELL_LEN], len: 0 };
         // A text that does not fit is cut, which is reported as an error.
-        let _ = write!(text, "{farewell}");
+        let _ = farewell.say(&mut text);
         text
     }
 

@@ -118,9 +118,8 @@ impl<const FRAMES: usize, const BLOCKS: usize> Ahead<FRAMES, BLOCKS> {
         if self.next == self.end {
             return;
         }
-        for frame in &mut self.frames[usize::from(self.next)..usize::from(self.end)] {
-            frame.wipe();
-        }
+        let prepared = self.prepared();
+        self.frames.iter_mut().skip(usize::from(self.next)).take(prepared).for_each(FramePads::wipe);
         wipe(self.key.expose_mut());
         (self.nonce, self.next, self.end) = (0, 0, 0);
     }
@@ -161,7 +160,7 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
             }
             self.prepare(cipher, frames);
         }
-        let frame = &self.frames[usize::from(self.next)];
+        let frame = self.frames.get(usize::from(self.next))?;
         Some([frame.for_length(), frame.for_body()])
     }
 

@@ -9,6 +9,7 @@
 use core::fmt;
 
 use self::Context::{ChannelType, Init, Invoice, NodeAnnouncement};
+use crate::words::{self, Word, Word::Text};
 
 /// A feature that BOLT 9 assigns a pair of bits, in the order of its table. The value is the even bit.
 ///
@@ -177,9 +178,17 @@ impl FeatureBit {
 
 impl fmt::Display for FeatureBit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)
+    }
+}
+
+impl FeatureBit {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let number = Word::count(self.0);
         match self.feature() {
-            Some(feature) => write!(f, "{} ({})", self.0, feature.name()),
-            None => write!(f, "{}", self.0),
+            Some(feature) => words::write(to, &[number, Text(" ("), Text(feature.name()), Text(")")]),
+            None => words::write(to, &[number]),
         }
     }
 }
@@ -301,8 +310,18 @@ pub struct MissingDependency {
 
 impl fmt::Display for MissingDependency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { feature, needs } = self;
-        write!(f, "feature {} is set without {}, which it depends on", feature.name(), needs.name())
+        self.say(f)
+    }
+}
+
+impl MissingDependency {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let (feature, needs) = (Text(self.feature.name()), Text(self.needs.name()));
+        words::write(
+            to,
+            &[Text("feature "), feature, Text(" is set without "), needs, Text(", which it depends on")],
+        )
     }
 }
 

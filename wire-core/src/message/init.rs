@@ -148,9 +148,16 @@ impl From<TlvError> for InitError {
 
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)
+    }
+}
+
+impl InitError {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(&self, to: &mut impl fmt::Write) -> fmt::Result {
         match self {
-            Self::Truncated(error) => error.fmt(f),
-            Self::Tlv(error) => error.fmt(f),
+            Self::Truncated(error) => error.say(to),
+            Self::Tlv(error) => error.say(to),
         }
     }
 }

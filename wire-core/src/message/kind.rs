@@ -6,7 +6,14 @@
 
 use core::fmt;
 
-use crate::{cursor::Reader, limits::FIRST_CUSTOM_TYPE};
+use crate::{
+    cursor::Reader,
+    limits::FIRST_CUSTOM_TYPE,
+    words::{
+        self,
+        Word::{Number, Text},
+    },
+};
 
 /// The type of a message, a big-endian `u16` on the wire.
 ///
@@ -181,9 +188,17 @@ impl MessageType {
 
 impl fmt::Display for MessageType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)
+    }
+}
+
+impl MessageType {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let number = Number(self.0.into());
         match self.name() {
-            Some(name) => write!(f, "{} ({name})", self.0),
-            None => write!(f, "{}", self.0),
+            Some(name) => words::write(to, &[number, Text(" ("), Text(name), Text(")")]),
+            None => words::write(to, &[number]),
         }
     }
 }

@@ -28,6 +28,10 @@ use core::fmt;
 
 use super::bigsize::{self, BigSizeError};
 use crate::cursor::{NoRoom, Reader, Writer};
+use crate::words::{
+    self, Word,
+    Word::{Number, Text},
+};
 
 /// The records of a stream, in order. After the first error there are no more.
 ///
@@ -255,25 +259,39 @@ pub enum TlvError {
 
 impl fmt::Display for TlvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TypeTruncated => write!(f, "the TLV stream ends inside a type"),
-            Self::TypeNotMinimal => write!(f, "a TLV type is not in its shortest form"),
+        self.say(f)
+    }
+}
+
+impl TlvError {
+    /// What `Display` shows, without formatting.
+    pub(crate) fn say(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        let (before, kind, behind) = match *self {
+            Self::TypeTruncated => return to.write_str("the TLV stream ends inside a type"),
+            Self::TypeNotMinimal => return to.write_str("a TLV type is not in its shortest form"),
             Self::NotAscending { kind, previous } => {
-                write!(f, "TLV type {kind} stands behind type {previous}, but types have to rise")
-            }
-            Self::LengthMissing { kind } => write!(f, "TLV type {kind} has no length"),
-            Self::LengthTruncated { kind } => {
-                write!(f, "the TLV stream ends inside the length of type {kind}")
-            }
-            Self::LengthNotMinimal { kind } => {
-                write!(f, "the length of TLV type {kind} is not in its shortest form")
+                let previous = [Text(" stands behind type "), Number(previous)];
+                words::write(to, &[Text("TLV type "), Number(kind)])?;
+                words::write(to, &previous)?;
+                return to.write_str(", but types have to rise");
             }
             Self::ValueTruncated { kind, length, left } => {
-                write!(f, "TLV type {kind} claims {length} bytes where {left} are left")
+                words::write(to, &[Text("TLV type "), Number(kind), Text(" claims "), Number(length)])?;
+                let left = [Text(" bytes where "), Word::count(left), Text(" are left")];
+                return words::write(to, &left);
             }
-            Self::UnknownEvenType { kind } => write!(f, "TLV type {kind} is unknown and even"),
-            Self::InvalidValue { kind, fault } => write!(f, "the value of TLV type {kind} is {fault}"),
-        }
+            Self::LengthMissing { kind } => ("TLV type ", kind, " has no length"),
+            Self::LengthTruncated { kind } => ("the TLV stream ends inside the length of type ", kind, ""),
+            Self::LengthNotMinimal { kind } => {
+                ("the length of TLV type ", kind, " is not in its shortest form")
+            }
+            Self::UnknownEvenType { kind } => ("TLV type ", kind, " is unknown and even"),
+            Self::InvalidValue { kind, fault } => {
+                words::write(to, &[Text("the value of TLV type "), Number(kind), Text(" is ")])?;
+                return to.write_str(fault.words());
+            }
+        };
+        words::write(to, &[Text(before), Number(kind), Text(behind)])
     }
 }
 
@@ -302,12 +320,18 @@ impl ValueFault {
 
 impl fmt::Display for ValueFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.words())
+    }
+}
+
+impl ValueFault {
+    fn words(self) -> &'static str {
+        match self {
             Self::TooShort => "too short",
             Self::TooLong => "too long",
             Self::NotMinimal => "an integer that is not in its shortest form",
             Self::NotValid => "not a valid one",
-        })
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::machine::{RAM, RAM_LEN, emulator};
+use super::panics::Left;
 use crate::run;
 use crate::workspace::Workspace;
 
@@ -88,7 +89,12 @@ pub(super) fn measure(image: &Path, defmt_print: &Path) -> Result<Vec<(String, u
 }
 
 /// Puts the figures into wire-core's README.
-pub(super) fn write(workspace: &Workspace, footprint: &Footprint, measured: &[(String, u64)]) -> Result<()> {
+pub(super) fn write(
+    workspace: &Workspace,
+    footprint: &Footprint,
+    panics: &Left,
+    measured: &[(String, u64)],
+) -> Result<()> {
     let path = workspace.root().join("wire-core/README.md");
     let text = fs::read_to_string(&path).context("wire-core has no README")?;
     let (before, rest) = text.split_once(BEGIN).context("the README has no place for figures")?;
@@ -102,6 +108,10 @@ pub(super) fn write(workspace: &Workspace, footprint: &Footprint, measured: &[(S
     );
     for (name, count) in measured {
         writeln!(table, "| {name} | {count} |")?;
+    }
+    writeln!(table, "\n| calls of panics left in the image | |\n|---|---:|\n| from wire-core | 0 |")?;
+    for (count, why) in panics {
+        writeln!(table, "| {why} | {count} |")?;
     }
     fs::write(&path, format!("{before}{BEGIN}{table}\n{END}{after}"))?;
     println!("  written: {}", workspace.relative(&path).display());

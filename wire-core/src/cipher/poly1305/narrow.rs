@@ -32,12 +32,15 @@ impl Sum {
         self.value[4] += 1 << 24;
 
         let mut products = [0_u64; 5];
-        for (i, sum) in self.value.into_iter().enumerate() {
-            for (j, point) in self.point.into_iter().enumerate() {
-                // 2^130 is 5.
-                let (place, factor) = if i + j < 5 { (i + j, 1) } else { (i + j - 5, 5) };
-                products[place] += u64::from(sum) * u64::from(point * factor);
+        // By what each limb is multiplied on its way to each place of the product. No index, so no panic in firmware.
+        let mut factors = self.point;
+        for sum in self.value {
+            for (product, factor) in products.iter_mut().zip(factors) {
+                *product += u64::from(sum) * u64::from(factor);
             }
+            // The next limb stands 26 bits higher; what passes 2^130 comes round as 5.
+            let [first, second, third, fourth, fifth] = factors;
+            factors = [fifth * 5, first, second, third, fourth];
         }
         let mut carry = 0;
         for (sum, product) in self.value.iter_mut().zip(products) {

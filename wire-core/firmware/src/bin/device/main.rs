@@ -284,8 +284,8 @@ fn reading(number: u16) -> Message<READING_LEN> {
     Message { kind: READING, payload }
 }
 
-/// No panic can be reached by what a peer sends: `cargo xtask firmware` reads the image for that. Should one be reached all
-/// the same, the program ends and says so.
+/// No panic can be reached by what a peer sends: `cargo xtask firmware` reads the image, which has none of wire-core, and
+/// knows all others by name. Should one be reached all the same, the program ends and says so.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     board::exit(board::Exit::Failure)
