@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! {"peer":"02ab..","type":30583,"payload":"77770012","time":"2026-11-21T01:02:03.004Z","number":1}
+//! {"type":30583,"payload":"77770012","time":"2026-11-21T01:02:03.004Z","number":2,"hops":{}}
 //! {"gap":3}
 //! ```
 //!
 //! `payload` starts with the two bytes of the type, as in Core Lightning's `custommsg`, so that `sendcustommsg` takes it as
-//! it is. A `gap` says in its place how many messages were dropped because this reader was too slow, or that they are not kept any more. Every line is flushed.
+//! it is. What came over several hops has `hops` and no `peer`: nobody knows who sent it. A `gap` says in its place how many
+//! messages were dropped because this reader was too slow, or that they are not kept any more. Every line is flushed.
 //! Once messages are being collected, [`READY`] appears on standard error, so that a script knows when to provoke one.
 
 use std::io::{self, Write};
@@ -34,7 +36,8 @@ Prints every custom message that peers send, as it comes, one JSON object a line
 
   {\"peer\":ID,\"type\":N,\"payload\":HEX,\"time\":TIME,\"number\":N}
 
-The payload starts with the two bytes of the type, as sendcustommsg takes it. {\"gap\":N} says that N messages were dropped
+The payload starts with the two bytes of the type, as sendcustommsg takes it. A message that came over several hops has no
+peer, since nobody knows who sent it, but \"hops\": what is known of its way. {\"gap\":N} says that N messages were dropped
 in this place: the reader of these lines was too slow, or they are not kept any more. \"# epoch E\" on standard error names
 the run of the daemon that the numbers belong to; \"# listening\" says that from here on no message is missed unsaid.
 
@@ -187,8 +190,8 @@ enum Line {
 fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
     #[derive(Deserialize)]
     struct Received<'a> {
-        #[serde(borrow)]
-        peer_id: &'a RawValue,
+        #[serde(borrow, default)]
+        peer_id: Option<&'a RawValue>,
         #[serde(borrow, rename = "type")]
         kind: &'a RawValue,
         #[serde(borrow)]
@@ -197,15 +200,20 @@ fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
         time: &'a RawValue,
         #[serde(borrow)]
         number: &'a RawValue,
+        #[serde(borrow, default)]
+        hops: Option<&'a RawValue>,
     }
     #[derive(Serialize)]
     struct Shown<'a> {
-        peer: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<&'a RawValue>,
         #[serde(rename = "type")]
         kind: &'a RawValue,
         payload: &'a RawValue,
         time: &'a RawValue,
         number: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hops: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
     struct Gap {
@@ -218,9 +226,9 @@ fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
     };
     match method {
         "custommsg" => {
-            let Received { peer_id, kind, payload, time, number } =
+            let Received { peer_id, kind, payload, time, number, hops } =
                 serde_json::from_str(params).map_err(ClientError::Malformed)?;
-            let shown = Shown { peer: peer_id, kind, payload, time, number };
+            let shown = Shown { peer: peer_id, kind, payload, time, number, hops };
             let text = serde_json::to_string(&shown).map_err(ClientError::Malformed)?;
             Ok(Some(Line::Message(text + "\n")))
         }
@@ -258,6 +266,15 @@ mod tests {
     fn a_message_is_one_line_with_the_members_in_the_documented_order() {
         let params = r#"{"number":7,"peer_id":"02ab","type":30583,"payload":"77770012","time":"T"}"#;
         let expected = r#"{"peer":"02ab","type":30583,"payload":"77770012","time":"T","number":7}"#;
+        assert_eq!(shown("custommsg", params), Some(Line::Message(expected.to_owned() + "\n")));
+    }
+
+    #[test]
+    fn a_message_over_several_hops_is_a_line_like_any_other() {
+        let params =
+            r#"{"number":7,"type":30583,"payload":"77770012","time":"T","hops":{"pathsecret":"00"}}"#;
+        let expected =
+            r#"{"type":30583,"payload":"77770012","time":"T","number":7,"hops":{"pathsecret":"00"}}"#;
         assert_eq!(shown("custommsg", params), Some(Line::Message(expected.to_owned() + "\n")));
     }
 

@@ -28,8 +28,10 @@ pub(super) static METHOD: Method = Method {
     params: PARAMS,
     page: "After the answer the connection carries one notification `custommsg` for each message: `number` (the message's running \
 number at this daemon, the same for all subscriptions), `peer_id`, `type`, `payload` (hex, with the type, as Core Lightning's hook \
-has it) and `time` (UTC, RFC 3339). Answers to further requests stand between them. It ends when the client closes the connection, \
-or its own half of it.
+has it) and `time` (UTC, RFC 3339). A message that came over several hops has no `peer_id`, since nobody knows who sent it, but \
+`hops`, an object with what is known of its way: `pathsecret` (what the path that it came over was called) and `reply_blindedpath` \
+(where an answer goes, for `sendonionmessage`), each if there is one. `peers` leaves such messages out. Answers to further requests \
+stand between them. It ends when the client closes the connection, or its own half of it.
 
 The last messages are kept (4096 of them, and 2 MiB), also while nobody is subscribed: a client that saw number 7 last and was away \
 begins again with `from` 8. The answer names the `epoch`, which another start of the daemon changes, and with it all numbers; give \
