@@ -104,3 +104,16 @@ fn what_is_deprecated_is_refused_to_those_who_do_not_want_it() {
     let answers = exchange(&home, not_wanting, 2);
     assert_eq!(answers[1]["error"]["message"], "Command old is deprecated");
 }
+
+#[test]
+fn what_cannot_be_saved_is_refused_before_the_plugin_is_asked() {
+    let manifest =
+        json!({"options": [{"name": "word", "type": "string", "description": "", "dynamic": true}]});
+    let (_plugins, home) = home(&json!({"setconfig": "error"}), &manifest);
+    let (code, said) = refusal(&home.daemon, &["setconfig", "word", "a "]);
+    assert_eq!(code, -32602);
+    assert!(said.starts_with("Error setting word: a value in a configuration file cannot"), "{said}");
+    // What need not be saved is the plugin's to judge.
+    let transient = ["-k", "setconfig", "config=word", "val=a ", "transient=true"];
+    assert_eq!(refusal(&home.daemon, &transient), (-7, "cannot".to_owned()));
+}
