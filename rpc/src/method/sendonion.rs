@@ -21,14 +21,14 @@ const PARAMS: &[Param] = &[
     Param::required("payment_hash", "hash", "The hash of the payment, 32 bytes."),
     Param::optional("label", "string", "Looked at for its form only, like all that follow."),
     Param::optional("shared_secrets", "secret array", "As `createonion` answers them."),
-    Param::optional("partid", "u64", ""),
-    Param::optional("bolt11", "string", ""),
-    Param::optional("amount_msat", "msat", ""),
-    Param::optional("destination", "pubkey", ""),
-    Param::optional("localinvreqid", "hash", ""),
-    Param::optional("groupid", "u64", ""),
-    Param::optional("description", "string", ""),
-    Param::optional("total_amount_msat", "msat", ""),
+    Param::optional("partid", "u64", "Which part of a payment in parts it is."),
+    Param::optional("bolt11", "string", "The invoice that it would pay."),
+    Param::optional("amount_msat", "msat", "What the last node would get."),
+    Param::optional("destination", "pubkey", "The last node."),
+    Param::optional("localinvreqid", "hash", "The invoice request that it belongs to."),
+    Param::optional("groupid", "u64", "Which attempt to pay it belongs to."),
+    Param::optional("description", "string", "What the payment is for."),
+    Param::optional("total_amount_msat", "msat", "What all parts together come to."),
 ];
 
 pub(super) static METHOD: Method = Method {
