@@ -73,10 +73,12 @@ impl Buckets {
         }
         // So far ahead a bucket is empty: with less than one token.
         let missing = bucket.full_at.duration_since(now);
-        if missing + interval > interval * burst {
+        if missing.saturating_add(interval) > interval.saturating_mul(burst) {
             return Token::None { first: !std::mem::replace(&mut bucket.told, true) };
         }
-        bucket.full_at += interval;
+        // An interval that the clock cannot add is as good as none.
+        let Some(full_at) = bucket.full_at.checked_add(interval) else { return Token::None { first: false } };
+        bucket.full_at = full_at;
         Token::Taken
     }
 
@@ -118,5 +120,11 @@ mod tests {
         let later = start + Duration::from_millis(101);
         assert_eq!(buckets.take(&node(3), later), Token::Taken);
         assert_eq!(buckets.lock().len(), 1);
+    }
+
+    #[test]
+    fn a_pace_that_no_clock_can_count_gives_nothing() {
+        let buckets = Buckets::new(Pace { interval: Duration::MAX, burst: u32::MAX }, 2);
+        assert_eq!(buckets.take(&node(1), Instant::now()), Token::None { first: false });
     }
 }
