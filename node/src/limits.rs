@@ -58,7 +58,7 @@ pub(crate) const ONION_OUT_INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) const ONION_OUT_BURST: u32 = 4;
 
 /// Onion messages of all peers that wait to be peeled: one machine's work for a fraction of a second. At the limit the peer
-/// that has the most bytes waiting loses its newest.
+/// that has the most waiting, each message counted with at least its part of [`ONION_INBOX_BYTES`], loses its newest.
 pub(crate) const ONION_INBOX_MESSAGES: usize = 1_024;
 /// Bytes of such messages: a hundred of the longest. At the limit as above.
 pub(crate) const ONION_INBOX_BYTES: usize = 4 * 1024 * 1024;

@@ -27,6 +27,15 @@ pub(super) struct InboxLimits {
     pub(super) bytes: usize,
 }
 
+impl InboxLimits {
+    /// What a message counts in its peer's share: a short one takes a place as any other, so it counts as one that is as
+    /// long as all may be when both limits are reached together.
+    fn weight(&self, message: &Waiting) -> usize {
+        let place = self.bytes.checked_div(self.messages).unwrap_or_default();
+        message.payload.len().max(place).max(1)
+    }
+}
+
 /// A message as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -38,7 +47,7 @@ pub(super) struct Waiting {
 struct State {
     queue: VecDeque<Waiting>,
     bytes: usize,
-    /// Bytes that wait, by peer; nobody has 0.
+    /// What waits, by peer, as [`InboxLimits::weight`] has it; nobody has 0.
     shares: HashMap<NodeId, usize>,
 }
 
@@ -50,10 +59,10 @@ impl Inbox {
     /// Adds a message. What has to go for it comes back, perhaps the message itself.
     pub(super) fn push(&self, message: Waiting) -> Vec<Waiting> {
         let mut state = self.lock();
-        state.add(message);
+        state.add(message, &self.limits);
         let mut dropped = Vec::new();
         while state.queue.len() > self.limits.messages || state.bytes > self.limits.bytes {
-            let Some(newest) = state.take_newest_of_loudest() else { break };
+            let Some(newest) = state.take_newest_of_loudest(&self.limits) else { break };
             dropped.push(newest);
         }
         drop(state);
@@ -64,7 +73,7 @@ impl Inbox {
     /// The oldest message. May be dropped while it waits; nothing is lost by that.
     pub(super) async fn next(&self) -> Waiting {
         loop {
-            let oldest = self.lock().take_oldest();
+            let oldest = self.lock().take_oldest(&self.limits);
             if let Some(message) = oldest {
                 return message;
             }
@@ -78,32 +87,30 @@ impl Inbox {
 }
 
 impl State {
-    fn add(&mut self, message: Waiting) {
-        let len = message.payload.len();
-        self.bytes += len;
-        *self.shares.entry(message.peer).or_default() += len;
+    fn add(&mut self, message: Waiting, limits: &InboxLimits) {
+        self.bytes += message.payload.len();
+        *self.shares.entry(message.peer).or_default() += limits.weight(&message);
         self.queue.push_back(message);
     }
 
-    fn take_oldest(&mut self) -> Option<Waiting> {
+    fn take_oldest(&mut self, limits: &InboxLimits) -> Option<Waiting> {
         let message = self.queue.pop_front()?;
-        self.forget(&message);
+        self.forget(&message, limits);
         Some(message)
     }
 
-    fn take_newest_of_loudest(&mut self) -> Option<Waiting> {
-        let (&loudest, _) = self.shares.iter().max_by_key(|(_, bytes)| **bytes)?;
+    fn take_newest_of_loudest(&mut self, limits: &InboxLimits) -> Option<Waiting> {
+        let (&loudest, _) = self.shares.iter().max_by_key(|(_, share)| **share)?;
         let newest = self.queue.iter().rposition(|message| message.peer == loudest)?;
         let message = self.queue.remove(newest)?;
-        self.forget(&message);
+        self.forget(&message, limits);
         Some(message)
     }
 
-    fn forget(&mut self, message: &Waiting) {
-        let len = message.payload.len();
-        self.bytes = self.bytes.saturating_sub(len);
+    fn forget(&mut self, message: &Waiting, limits: &InboxLimits) {
+        self.bytes = self.bytes.saturating_sub(message.payload.len());
         if let Some(share) = self.shares.get_mut(&message.peer) {
-            *share = share.saturating_sub(len);
+            *share = share.saturating_sub(limits.weight(message));
             if *share == 0 {
                 self.shares.remove(&message.peer);
             }
@@ -138,6 +145,18 @@ mod tests {
         assert_eq!(order[..2], [1, 2]);
         assert_eq!(order[3], 7);
         assert!(inbox.lock().shares.is_empty() && inbox.lock().bytes == 0);
+    }
+
+    #[test]
+    fn many_short_ones_are_louder_than_a_long_one() {
+        let inbox = Inbox::new(InboxLimits { messages: 4, bytes: 1000 });
+        let quiet = Waiting { peer: node(2), payload: vec![0; 200].into() };
+        assert_eq!(inbox.push(quiet), []);
+        let empty = Waiting { peer: node(1), payload: Bytes::new() };
+        for _ in 0..3 {
+            assert_eq!(inbox.push(empty.clone()), []);
+        }
+        assert_eq!(inbox.push(empty.clone()), [empty]);
     }
 
     #[tokio::test]
