@@ -212,10 +212,9 @@ pub(super) fn process(
 pub(super) fn payload_of(message: &Wire<'_>) -> Vec<u8> {
     // 33 of path key, 2 of length.
     let mut payload = vec![0; 35 + message.packet.len()];
-    // The room is what it takes.
-    if message.encode_payload(&mut Writer::new(&mut payload)).is_err() {
-        payload.clear();
-    }
+    // The room is what it takes. Only an onion of more than 65,535 bytes, which no peer can have sent, does not encode: it
+    // stays as long as it is, and so no queue takes it.
+    let _encoded = message.encode_payload(&mut Writer::new(&mut payload));
     payload
 }
 
@@ -280,6 +279,12 @@ fn deliver(shared: &Shared, delivery: &Delivery<'_>) -> Result<(), OnionDrop> {
     {
         return Err(OnionDrop::EvenRecord(record.kind));
     }
+    let records: Vec<OnionRecord> = delivery
+        .records()
+        .map(|record| OnionRecord { kind: record.kind, value: Bytes::copy_from_slice(record.value) })
+        .collect();
+    // Before the path is spent: who waits for an answer goes on waiting for one that can be read.
+    let custom = custom_message(shared, &records)?;
     let mut path_id = delivery.path_id;
     let mut wanted = None;
     if let Some(id) = path_id {
@@ -289,11 +294,6 @@ fn deliver(shared: &Shared, delivery: &Delivery<'_>) -> Result<(), OnionDrop> {
             Claim::Foreign => {}
         }
     }
-    let records: Vec<OnionRecord> = delivery
-        .records()
-        .map(|record| OnionRecord { kind: record.kind, value: Bytes::copy_from_slice(record.value) })
-        .collect();
-    let custom = custom_message(shared, &records)?;
     let message: Arrived = Arc::new(OnionMessage {
         records,
         path_id: path_id.map(Bytes::copy_from_slice),

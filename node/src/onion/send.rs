@@ -92,6 +92,9 @@ pub enum OnionSendError {
     NoRandomness,
 }
 
+/// What stands for a time that the clock cannot name: longer than nodes run.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 365 * 24);
+
 impl Node {
     /// Sends an onion message and returns its first hop. Nothing tells whether it arrives.
     ///
@@ -114,7 +117,8 @@ impl Node {
         within: Duration,
     ) -> Result<Arc<super::OnionMessage>, OnionSendError> {
         let shared = self.shared();
-        let until = Instant::now() + within;
+        let now = Instant::now();
+        let until = now.checked_add(within).unwrap_or(now + LONGEST_WAIT);
         let mut number = [0; 16];
         getrandom::fill(&mut number).map_err(|_| OnionSendError::NoRandomness)?;
         let late = |_| OnionSendError::NoAnswer { within };

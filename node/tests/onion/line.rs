@@ -1,7 +1,11 @@
 //! Four of our nodes in a line: a message there, an answer back, and a custom message from afar.
 
-use oddwire_node::onion::{OnionDestination, OutgoingOnion, Via};
+use std::time::Duration;
+
+use oddwire_node::onion::{CUSTOM_MESSAGE_RECORD, OnionDestination, OutgoingOnion, Via, session_key};
 use oddwire_node::{Event, EventFilter, MessageType, OnionDrop, OnionRecord, OnionSendError};
+use wire_core::onion::blinded_path::Blinder;
+use wire_core::onion::{Hop, SharedSecret, construct};
 
 use crate::{PATIENCE, arrival, line, next, text, to_node, to_path};
 
@@ -37,6 +41,46 @@ async fn a_question_and_its_answer_over_three_hops() {
         other => panic!("{other:?}"),
     }
     assert!(at_b.try_next().is_none(), "the nodes between saw nothing for them");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_does_not_end_the_wait() {
+    let [a, b] = line().await;
+    let (mut at_a, mut at_b) = (a.subscribe(EventFilter::onions()), b.subscribe(EventFilter::onions()));
+    let question = to_node(b.id(), &[], b"?");
+    let answered = async {
+        let path = arrival(&mut at_b).await.reply_path.clone().unwrap();
+        let spoilt = OnionRecord { kind: CUSTOM_MESSAGE_RECORD, value: vec![1].into() };
+        let spoilt = OutgoingOnion { records: vec![spoilt], ..to_path(&path, &[], b"") };
+        b.send_onion_message(&spoilt).await.unwrap();
+        match next(&mut at_a).await {
+            Event::OnionDropped(dropped) => assert_eq!(dropped.reason, OnionDrop::NoType),
+            other => panic!("{other:?}"),
+        }
+        b.send_onion_message(&to_path(&path, &[], b"!")).await.unwrap();
+    };
+    // The longest wait there is, which no clock can name.
+    let (answer, ()) = tokio::join!(a.ask_over_onion(&question, Duration::MAX), answered);
+    assert_eq!(text(&answer.unwrap()), b"!");
+}
+
+#[tokio::test]
+async fn an_onion_that_no_message_can_carry_is_refused() {
+    let [a, b] = line().await;
+    let key = || session_key().unwrap();
+    let mut blinder = Blinder::new(key());
+    let path_key = blinder.path_key();
+    let mut data = vec![0; 35];
+    data[..2].copy_from_slice(&[4, 33]);
+    data[2..].copy_from_slice(b.id().as_bytes());
+    let (us, tag) = blinder.blind(&a.id(), &mut data).unwrap();
+    data.extend(tag);
+    let payload = [&[4, u8::try_from(data.len()).unwrap()][..], &data].concat();
+    let hops = [Hop { node: us, payload: &payload }, Hop { node: b.id(), payload: &[4, 0] }];
+    let mut onion = vec![0; 70_000];
+    construct(key(), &hops, &[], &mut onion, &mut [SharedSecret::default(), SharedSecret::default()])
+        .unwrap();
+    assert!(matches!(a.inject_onion_message(&path_key, &onion), Err(OnionDrop::Send(_))));
 }
 
 #[tokio::test]
