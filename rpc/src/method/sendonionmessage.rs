@@ -58,9 +58,9 @@ A payload arrives as a record of the onion message: the far end sees it in the h
 in place of `peer_id`. As ever, an even type is taken only by those who allow it.
 
 Without `reply_within` the answer has the `first_hop`, and nothing tells whether the message arrives. With it, the message carries a \
-path for one answer, which leads back over the same nodes and expires; the destination learns nothing about this node by it. The \
-answer then has `reply`, which looks as in `subscribeonionmessage`. To answer, the far end calls `sendonionmessage` with the \
-`reply_blindedpath` that it was shown as `destination`.
+path for one answer, which leads back over the same nodes and expires. The destination learns the node before it by that path, which \
+is this node if there is none between. The answer then has `reply`, which looks as in `subscribeonionmessage`. To answer, the far end \
+calls `sendonionmessage` with the `reply_blindedpath` that it was shown as `destination`.
 
 Error -1: it was not sent, or no answer came in time; the text says which. Error -32602: a parameter is missing or wrong.",
     examples: &[],
