@@ -39,7 +39,7 @@ impl Node {
     }
 }
 
-/// The library's client, with the names of the methods that were called.
+/// The library's client, with the names of the methods that were called, answered or refused.
 struct Client {
     rpc: ClnRpc,
     called: BTreeSet<String>,
@@ -69,6 +69,7 @@ impl Client {
         R: TypedRequest + Serialize + Debug,
         R::Response: DeserializeOwned + Debug,
     {
+        self.called.insert(request.method().to_owned());
         let RpcError { code, message, .. } = self.rpc.call_typed(&request).await.unwrap_err();
         (code, message)
     }

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use cln_rpc::Request;
 use cln_rpc::model::requests::*;
-use cln_rpc::primitives::{PublicKey, ShortChannelId};
+use cln_rpc::primitives::{Amount, PublicKey, ShortChannelId};
 use oddwire_rpc::method::METHODS;
 use serde_json::json;
 
@@ -21,6 +21,7 @@ async fn every_method_that_the_library_has() {
     peers(&mut client, &mut theirs.client().await, ids).await;
     keys(&mut client, ids).await;
     datastore(&mut client).await;
+    onions(&mut client, ids).await;
     what_there_is_none_of(&mut client, ids).await;
     about_the_daemon(&mut client).await;
 
@@ -103,6 +104,39 @@ async fn datastore(client: &mut Client) {
     assert_eq!(client.call(request).await.datastoreusage.total_bytes, 18);
     let request = DeldatastoreRequest { key: key.clone(), generation: Some(1) };
     assert_eq!(client.call(request).await.generation, Some(1));
+}
+
+async fn onions(client: &mut Client, [us, id]: [PublicKey; 2]) {
+    let request = CreateonionRequest {
+        hops: vec![CreateonionHops { pubkey: id, payload: "0200ff".to_owned() }],
+        assocdata: "11".repeat(32),
+        session_key: None,
+        onion_size: None,
+    };
+    let created = client.call(request).await;
+    assert_eq!((created.onion.len(), created.shared_secrets.len()), (2 * 1366, 1));
+
+    let request = InjectonionmessageRequest { message: created.onion.clone(), path_key: us };
+    let (code, reason) = client.refusal(request).await;
+    assert!(code == Some(-1) && reason.contains("is for another node"), "{code:?} {reason}");
+
+    let first_hop = SendonionFirstHop { id, amount_msat: Amount::from_msat(1), delay: 9 };
+    let request = SendonionRequest {
+        onion: created.onion,
+        first_hop,
+        payment_hash: "22".repeat(32).parse().unwrap(),
+        shared_secrets: Some(created.shared_secrets),
+        amount_msat: Some(Amount::from_msat(1)),
+        destination: Some(id),
+        label: Some("never sent".to_owned()),
+        partid: Some(1),
+        groupid: Some(2),
+        bolt11: None,
+        description: None,
+        localinvreqid: None,
+        total_amount_msat: None,
+    };
+    assert_eq!(client.refusal(request).await, (Some(204), "No connection to first peer found".to_owned()));
 }
 
 async fn what_there_is_none_of(client: &mut Client, [_, id]: [PublicKey; 2]) {
