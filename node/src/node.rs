@@ -232,6 +232,12 @@ impl Node {
         self.shared().registry.get(id).map(|peer| peer.info())
     }
 
+    /// The id that these bytes are, if its peer is connected. Unlike [`NodeId::from_bytes`] it computes no square root to see
+    /// whether they are a public key, which takes longer than to queue a message: for callers who have an id as text.
+    pub fn connected_id(&self, bytes: &[u8; 33]) -> Option<NodeId> {
+        self.shared().registry.id_of(bytes)
+    }
+
     /// How many peers are connected.
     pub fn peer_count(&self) -> usize {
         self.shared().registry.len()

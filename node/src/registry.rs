@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use core::time::Duration;
 
+use wire_core::limits::PUBLIC_KEY_LEN;
+
 use crate::peer::handle::PeerHandle;
 use crate::{Direction, NodeId};
 
@@ -43,6 +45,11 @@ impl Registry {
 
     pub(crate) fn get(&self, id: &NodeId) -> Option<Arc<PeerHandle>> {
         self.peers.pin().get(id).cloned()
+    }
+
+    /// The id that these bytes are, if its peer is connected: who is connected has proven that it is a key.
+    pub(crate) fn id_of(&self, bytes: &[u8; PUBLIC_KEY_LEN]) -> Option<NodeId> {
+        self.peers.pin().get_key_value(bytes).map(|(id, _)| *id)
     }
 
     /// Calls `with` with the peer's handle, without touching its reference count.

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use oddwire_node::NodeId;
+use oddwire_node::{Node, NodeId};
 
 use crate::error::RpcError;
 use crate::tokenizer::Kind;
@@ -279,14 +279,25 @@ pub(crate) fn node_id(value: Value<'_>) -> Result<NodeId, Refused<'_>> {
     parse_node_id(value.raw()).ok_or(Refused::Bad(BadParam { problem: "should be a node id", value }))
 }
 
+/// As [`node_id`], without a look at the curve when the peer is connected.
+pub(crate) fn peer_id<'v>(node: &Node, value: Value<'v>) -> Result<NodeId, Refused<'v>> {
+    let connected = decode_node_id(value.raw()).and_then(|id| node.connected_id(&id));
+    connected.map_or_else(|| node_id(value), Ok)
+}
+
 /// Reads a node id from hex of either case.
 pub(crate) fn parse_node_id(hex: &str) -> Option<NodeId> {
+    NodeId::from_bytes(&decode_node_id(hex)?).ok()
+}
+
+/// The bytes of what may be a node id.
+fn decode_node_id(hex: &str) -> Option<[u8; 33]> {
     let mut id = [0; 33];
     if hex.len() != id.len().saturating_mul(2) {
         return None;
     }
     faster_hex::hex_decode(hex.as_bytes(), &mut id).ok()?;
-    NodeId::from_bytes(&id).ok()
+    Some(id)
 }
 
 /// `true` or `false`, without quotes.

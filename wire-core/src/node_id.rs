@@ -3,7 +3,7 @@
 //! A [`NodeId`] is always a valid point of secp256k1 in compressed form: whoever holds one need not check it
 //! again. It is public; nothing here is constant time, and nothing needs wiping.
 
-use core::{fmt, str::FromStr};
+use core::{borrow::Borrow, fmt, str::FromStr};
 
 use secp256k1::PublicKey;
 
@@ -68,6 +68,13 @@ impl NodeId {
     /// cannot happen, by the invariant of the type.
     pub(crate) fn point(&self) -> Option<PublicKey> {
         PublicKey::from_byte_array_compressed(self.0).ok()
+    }
+}
+
+/// Equal, ordered and hashed as its bytes are: so a map of node ids can be asked about bytes that nobody has validated.
+impl Borrow<[u8; PUBLIC_KEY_LEN]> for NodeId {
+    fn borrow(&self) -> &[u8; PUBLIC_KEY_LEN] {
+        &self.0
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Call, Example, Method, Reply};
 use crate::error::RpcError;
 use crate::json_writer::{ObjectWriter, object};
 use crate::log::Level;
-use crate::params::{Arg, BadParam, Param, Refused, node_id};
+use crate::params::{Arg, BadParam, Param, Refused, peer_id};
 use crate::value::Value;
 
 const PARAMS: &[Param] = &[
@@ -44,7 +44,7 @@ enum Log {
 }
 
 fn listpeers(call: &Call<'_>) -> Result<Reply, RpcError> {
-    let mut id = Arg::new(&PARAMS[0], node_id);
+    let mut id = Arg::new(&PARAMS[0], |value| peer_id(&call.service.node, value));
     let mut level = Arg::new(&PARAMS[1], log_level);
     call.read(&mut [&mut id, &mut level])?;
     if call.is_check() {

@@ -5,7 +5,7 @@ use oddwire_node::PingError;
 use super::{Call, Example, Method, Reply};
 use crate::error::RpcError;
 use crate::json_writer::object;
-use crate::params::{Arg, Param, node_id, number};
+use crate::params::{Arg, Param, number, peer_id};
 
 /// Bytes of padding in a ping and in the pong that it asks for, unless the caller says otherwise.
 const DEFAULT_LEN: u32 = 128;
@@ -40,7 +40,7 @@ one message.",
 };
 
 fn ping(call: &Call<'_>) -> Result<Reply, RpcError> {
-    let mut id = Arg::new(&PARAMS[0], node_id);
+    let mut id = Arg::new(&PARAMS[0], |value| peer_id(&call.service.node, value));
     let mut len = Arg::new(&PARAMS[1], number);
     let mut pongbytes = Arg::new(&PARAMS[2], number);
     call.read(&mut [&mut id, &mut len, &mut pongbytes])?;

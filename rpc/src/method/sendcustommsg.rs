@@ -9,7 +9,7 @@ use wire_core::limits::{MAX_MESSAGE_LEN, MESSAGE_TYPE_LEN};
 
 use super::{Call, Example, Method, Reply};
 use crate::error::RpcError;
-use crate::params::{Arg, BadParam, Param, node_id};
+use crate::params::{Arg, BadParam, Param, peer_id};
 use crate::value::Value;
 
 const PARAMS: &[Param] = &[
@@ -44,7 +44,7 @@ peer already that no more is taken; the text says how much and what the limit is
 };
 
 fn sendcustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
-    let mut id = Arg::new(&PARAMS[0], node_id);
+    let mut id = Arg::new(&PARAMS[0], |value| peer_id(&call.service.node, value));
     let mut msg = Arg::new(&PARAMS[1], Ok);
     call.read(&mut [&mut id, &mut msg])?;
     let (id, msg) = (id.required()?, msg.required()?);
