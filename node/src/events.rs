@@ -14,6 +14,7 @@ mod backlog;
 mod filter;
 mod history;
 mod hub;
+mod payload;
 #[cfg(test)]
 mod tests;
 

@@ -2,17 +2,52 @@
 
 use std::collections::VecDeque;
 
+use super::history::Numbered;
 use crate::{Delivery, Event};
+
+/// An empty backlog keeps room for as many events: those of one read of small messages. More would be given back and asked for
+/// with every burst.
+const KEPT_ROOM: usize = 1024;
 
 /// The waiting events of one subscription.
 #[derive(Debug)]
 pub(super) struct Backlog {
     limits: BacklogLimits,
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<Waiting>,
     /// Weight of what waits, in bytes.
     bytes: usize,
     /// Events that did not fit since the last one that did.
     missed: u64,
+}
+
+/// Something that waits. Messages are by far the most, so they set its size.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Message(Numbered),
+    Event(Box<Event>),
+    Gap { missed: u64 },
+}
+
+impl Waiting {
+    pub(super) fn event(event: Event) -> Waiting {
+        Waiting::Event(Box::new(event))
+    }
+
+    fn into_delivery(self) -> Delivery {
+        match self {
+            Waiting::Message(message) => Delivery::Event(message.into_event()),
+            Waiting::Event(event) => Delivery::Event(*event),
+            Waiting::Gap { missed } => Delivery::Gap { missed },
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Waiting::Message(message) => message.content_len(),
+            Waiting::Event(event) => event.weight(),
+            Waiting::Gap { .. } => 0,
+        }
+    }
 }
 
 /// See the fields of [`crate::Limits`].
@@ -44,35 +79,37 @@ impl Backlog {
         fits
     }
 
-    /// Stores an event that was admitted.
-    pub(super) fn store(&mut self, event: Event, weight: usize) {
+    /// Stores an event that was admitted. Answers whether nothing waited before, so that somebody may wait for it.
+    pub(super) fn store(&mut self, event: Waiting, weight: usize) -> bool {
+        let was_empty = self.waiting.is_empty();
         if let Some(gap) = self.take_gap() {
             self.waiting.push_back(gap);
         }
         self.bytes = self.bytes.saturating_add(weight);
-        self.waiting.push_back(Delivery::Event(event));
+        self.waiting.push_back(event);
+        was_empty
     }
 
     pub(super) fn next(&mut self) -> Option<Delivery> {
-        let Some(delivery) = self.waiting.pop_front() else { return self.take_gap() };
-        if let Delivery::Event(event) = &delivery {
-            self.bytes = self.bytes.saturating_sub(event.weight());
-        }
+        let Some(waiting) = self.waiting.pop_front() else {
+            return self.take_gap().map(Waiting::into_delivery);
+        };
+        self.bytes = self.bytes.saturating_sub(waiting.weight());
         if self.waiting.is_empty() {
-            // After a burst: an idle subscription holds next to nothing.
-            self.waiting.shrink_to(64);
+            // After a burst: an idle subscription does not hold what a full one needs.
+            self.waiting.shrink_to(KEPT_ROOM);
         }
-        Some(delivery)
+        Some(waiting.into_delivery())
     }
 
     /// Empties it.
-    pub(super) fn take_all(&mut self) -> VecDeque<Delivery> {
+    pub(super) fn take_all(&mut self) -> VecDeque<Waiting> {
         self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 
-    fn take_gap(&mut self) -> Option<Delivery> {
+    fn take_gap(&mut self) -> Option<Waiting> {
         let missed = std::mem::take(&mut self.missed);
-        (missed > 0).then_some(Delivery::Gap { missed })
+        (missed > 0).then_some(Waiting::Gap { missed })
     }
 }

@@ -13,8 +13,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::backlog::{Backlog, BacklogLimits};
+use super::backlog::{Backlog, BacklogLimits, Waiting};
 use super::history::{Epoch, From, History, HistoryLimits, Numbered, ResumeError};
+use super::payload::share;
 use super::{Delivery, Event, EventFilter};
 use crate::{MessageType, NodeId, OnionMessage};
 
@@ -113,7 +114,7 @@ impl Hub {
         for message in kept.filter(|message| message.is_wanted_by(&filter)) {
             let weight = message.content_len();
             if backlog.admits(weight) {
-                backlog.store(message.clone().into_event(), weight);
+                backlog.store(Waiting::Message(message.clone()), weight);
             }
         }
         if filter.wants_messages() {
@@ -131,7 +132,7 @@ impl Hub {
     pub(crate) fn publish(&self, event: &Event) {
         let state = lock(&self.state);
         for subscriber in state.subscribers.iter().filter(|subscriber| subscriber.filter.wants_event(event)) {
-            subscriber.offer(event.weight(), || event.clone());
+            subscriber.offer(event.weight(), || Waiting::event(event.clone()));
         }
     }
 
@@ -143,20 +144,19 @@ impl Hub {
         let IncomingMessage { peer, kind, payload, received } = *message;
         let is_kept = self.history_limits.keep_any();
         // Before the lock, if it is certain to be needed.
-        let mut copy = is_kept.then(|| Bytes::copy_from_slice(payload));
+        let mut copy = is_kept.then(|| share(payload));
         let mut state = lock(&self.state);
         let number = state.history.take_number();
-        let mut numbered = || {
-            let payload = copy.get_or_insert_with(|| Bytes::copy_from_slice(payload)).clone();
-            Numbered { number, from: From::Peer(*peer), kind, payload, received }
-        };
+        let numbered = |payload| Numbered { number, from: From::Peer(*peer), kind, payload, received };
         for subscriber in &state.subscribers {
             if subscriber.filter.wants_message(peer, kind) {
-                subscriber.offer(payload.len(), || numbered().into_event());
+                subscriber.offer(payload.len(), || {
+                    Waiting::Message(numbered(copy.get_or_insert_with(|| share(payload)).clone()))
+                });
             }
         }
-        if is_kept {
-            state.history.keep(numbered());
+        if let Some(copy) = copy.filter(|_| is_kept) {
+            state.history.keep(numbered(copy));
         }
     }
 
@@ -170,7 +170,7 @@ impl Hub {
         let number = state.history.take_number();
         let message = Numbered { number, from: From::Afar(onion), kind, payload, received };
         for subscriber in state.subscribers.iter().filter(|one| message.is_wanted_by(&one.filter)) {
-            subscriber.offer(message.content_len(), || message.clone().into_event());
+            subscriber.offer(message.content_len(), || Waiting::Message(message.clone()));
         }
         if self.history_limits.keep_any() {
             state.history.keep(message);
@@ -194,16 +194,18 @@ impl Hub {
 
 impl Subscriber {
     /// Stores an event, which is made only if there is room for it.
-    fn offer(&self, weight: usize, event: impl FnOnce() -> Event) {
+    fn offer(&self, weight: usize, event: impl FnOnce() -> Waiting) {
         let mut inbox = lock(&self.inbox);
         if inbox.is_closed {
             return;
         }
-        if inbox.backlog.admits(weight) {
-            inbox.backlog.store(event(), weight);
-        }
+        // Whoever waits has found nothing. So only the first event wakes; what is missed because it does not fit comes behind
+        // others.
+        let is_news = inbox.backlog.admits(weight) && inbox.backlog.store(event(), weight);
         drop(inbox);
-        self.news.notify_one();
+        if is_news {
+            self.news.notify_one();
+        }
     }
 }
 

@@ -139,8 +139,8 @@ impl Batch<'_> {
     /// `max_bytes` counts what is not yet written. Frames that are sealed already always belong to the run.
     ///
     /// A message that is sealed can no longer be returned with its payload. So choose the limits as large as one write is
-    /// likely to take and no larger: 64 KiB and 64 frames are a good choice, for a socket buffer takes about that much and
-    /// a vectored write gains little beyond. At most one run is then without payload when a connection breaks.
+    /// likely to take and no larger: 64 KiB are a good choice, and as many small frames as go into them, for a socket buffer
+    /// takes about that much. At most one run is then without payload when a connection breaks.
     pub fn next_run(&mut self, max_bytes: usize, max_frames: usize) -> Option<Run<'_>> {
         let mut bytes: usize = 0;
         let mut frames: usize = 0;
