@@ -132,6 +132,10 @@ pub enum ConnectError {
         /// [`crate::Limits::peers`].
         limit: usize,
     },
+    /// The connection was complete, and ended before the peer counted as connected: a [`Gatekeeper`](crate::Gatekeeper) turned
+    /// it away, somebody disconnected it, or it left.
+    #[error("disconnected during connection")]
+    DisconnectedDuring,
     /// The node is shutting down.
     #[error("the node is shutting down")]
     ShuttingDown,

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     NoKnownAddress,
     /// 401: `connect` got through to none of the peer's addresses.
     AllAddressesFailed,
+    /// 402: `connect` got through, and the connection ended before the peer counted as connected.
+    DisconnectedDuring,
     /// 1200: `deldatastore` finds nothing under the key.
     DatastoreDeleteMissing,
     /// 1201: `deldatastore` finds another generation.
@@ -55,6 +57,7 @@ impl ErrorCode {
             ErrorCode::TryOtherRoute => 204,
             ErrorCode::NoKnownAddress => 400,
             ErrorCode::AllAddressesFailed => 401,
+            ErrorCode::DisconnectedDuring => 402,
             ErrorCode::DatastoreDeleteMissing => 1200,
             ErrorCode::DatastoreDeleteGeneration => 1201,
             ErrorCode::DatastoreExists => 1202,

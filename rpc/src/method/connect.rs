@@ -44,7 +44,8 @@ is connected already the present connection is shown, whatever address was given
 Of a name every address is tried in turn. Addresses of Tor, of web sockets and of local sockets are understood but not connected to.
 
 Error -1: the host cannot be used; -32602: a parameter is wrong; 400: no host was given, and there is no gossip here to know one \
-from; 401: no address could be connected to, and why.",
+from; 401: no address could be connected to, and why; 402: the peer was connected and gone again at once, since a plugin turned it away, \
+somebody disconnected it, or it left.",
     examples: &[Example {
         about: "A node on this machine",
         params: r#"{"id":"022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59","host":"127.0.0.1","port":9736}"#,
@@ -158,6 +159,9 @@ fn failure(error: &ConnectError) -> Result<String, RpcError> {
         }
         ConnectError::System { .. } | ConnectError::Timeout { .. } | ConnectError::Closed { .. } => {
             Ok(error.to_string())
+        }
+        ConnectError::DisconnectedDuring => {
+            Err(RpcError::new(ErrorCode::DisconnectedDuring, error.to_string()))
         }
         other => Err(RpcError::failed(other)),
     }

@@ -64,7 +64,7 @@ async fn plugins_decide_who_may_stay() {
     let plugins = Plugins::new();
     let manifest = json!({"hooks": ["peer_connected"]});
     let verdicts = json!({"peer_connected": [
-        {"result": "disconnect", "error_message": "come back \"later\""}, "send-then-continue", "nonsense", "continue",
+        {"result": "disconnect"}, {"result": "disconnect", "error_message": "come back \"later\""}, "send-then-continue", "nonsense", "continue",
     ]});
     let gate = plugins.add("gate", &manifest, &verdicts);
     let home = Home::start(&[&option("plugin", &gate)]);
@@ -72,6 +72,10 @@ async fn plugins_decide_who_may_stay() {
     let port = home.call(&["getinfo"])["binding"][0]["port"].to_string();
     let connect = ["connect", &home.daemon.id, "127.0.0.1", &port];
 
+    // Whoever connects to somebody that is turned away is told so.
+    let theirs = other.call(&["getinfo"])["binding"][0]["port"].to_string();
+    let refused = refusal(&home.daemon, &["connect", &other.daemon.id, "127.0.0.1", &theirs]);
+    assert_eq!(refused, (402, "disconnected during connection".to_owned()));
     // It is connected to us for a moment, then it hears why it is not any more.
     let _ = other.daemon.cli(&connect);
     home.line("peer_connected hook rejects and says 'come back \"later\"'");

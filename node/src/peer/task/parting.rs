@@ -60,6 +60,9 @@ impl Session {
     /// What an attempt to connect failed of.
     fn connect_error(&self, reason: CloseReason) -> ConnectError {
         let (address, stage) = (self.origin.address, self.stage);
+        if self.open.is_some() {
+            return ConnectError::DisconnectedDuring;
+        }
         match self.system_error {
             Some(error) => ConnectError::System { address, stage, error },
             None => ConnectError::Closed { address, stage, reason },
