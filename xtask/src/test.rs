@@ -96,8 +96,10 @@ fn build(workspace: &Workspace) -> Result<()> {
     run::show(&mut workspace.cargo(&["build", "--workspace", "--locked"]))
 }
 
-/// The binaries are built too: tests of the daemon start it as a process.
+/// The binaries are built too: tests of the daemon start it as a process. So is the example that one of them starts as a
+/// plugin, which `cargo test` would build as a test only.
 fn tests(workspace: &Workspace) -> Result<()> {
+    run::show(&mut workspace.cargo(&["build", "--package=oddwire-rpc", "--examples", "--locked"]))?;
     let arguments =
         ["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
     run::show(&mut workspace.cargo(&arguments))

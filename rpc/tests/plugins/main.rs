@@ -12,6 +12,7 @@ mod methods;
 mod onions;
 #[path = "../process/running.rs"]
 mod running;
+mod rust;
 
 use oddwire_node::{Identity, MessageType, Network, Node, NodeId, Secret, SendError};
 
