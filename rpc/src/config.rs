@@ -15,6 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use oddwire_node::Network;
@@ -173,6 +174,20 @@ pub struct PluginSettings {
     pub important: Vec<PathBuf>,
     /// `--disable-plugin`: paths or file names.
     pub disabled: Vec<String>,
+    /// `--restart-important-plugins`.
+    pub important_death: ImportantDeath,
+    /// `--dev-plugin-patience`: no wait for a plugin is longer.
+    pub patience: Option<Duration>,
+}
+
+/// What the end of an important plugin means.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum ImportantDeath {
+    /// The daemon ends as well, with exit status 1, as Core Lightning does.
+    #[default]
+    EndsDaemon,
+    /// The plugin is started again, after a pause that grows each time.
+    Restarts,
 }
 
 impl PluginSettings {

@@ -25,7 +25,7 @@ use crate::config::{self, Config, ConfigError, Deprecated, KeyUnlock, Listen, No
 use crate::datastore::{self, Datastore, DatastoreError};
 use crate::limits::STOP_TIME;
 use crate::log::{self, Log, LogError};
-use crate::plugin::{Host, HostSettings, ImportantDeath, PluginStartError};
+use crate::plugin::{Host, HostSettings, PluginStartError};
 use crate::server::{BindError, Server};
 use crate::service::{Audience, Service, default_alias, default_color};
 use crate::stop::StopSignal;
@@ -219,7 +219,6 @@ fn plugin_host(config: &Config, options: &Arc<OptionTable>) -> Host {
         default_directory: config.place.lightning_dir.join("plugins"),
         is_developer: config.developer,
         refuse_deprecated: config.deprecated == Deprecated::Refused,
-        important_death: ImportantDeath::EndsDaemon,
         network_dir: config.place.network_dir(),
         rpc_file: config.place.rpc_file.clone(),
         network: config.place.network.name().to_owned(),

@@ -126,6 +126,15 @@ pub const GETMANIFEST_TIME: Duration = Duration::from_mins(1);
 /// How long a plugin may take to answer `init`. Then it is killed.
 pub const INIT_TIME: Duration = Duration::from_mins(1);
 
+/// Things of one kind that a plugin may register: options, methods, topics, subscriptions, neighbours in a chain. Each of
+/// them is looked through at events.
+/// A plugin that wants more is refused.
+pub const MAX_REGISTRATIONS: usize = 1_024;
+
+/// Message types or methods that a plugin's filter may name: every message type there is.
+/// A plugin that names more is refused.
+pub const MAX_FILTERS: usize = 65_536;
+
 /// How long a plugin may take to answer a hook. Then it is skipped, the log says so, and it is not called for hooks again
 /// before it has answered this one after all.
 pub const HOOK_TIME: Duration = Duration::from_secs(30);
@@ -149,6 +158,11 @@ pub const HOOK_WAITING_BYTES_OF_ALL: usize = 64 * 1024 * 1024;
 /// Onion messages that may be on their way through hooks at once. Further ones are not shown to hooks, but counted and told in
 /// the log; subscriptions have them all the same.
 pub const ONION_HOOKS: usize = 256;
+
+/// Calls of clients that may wait for one plugin's answer, those included whose client has gone away. There is no time limit,
+/// since some methods wait for something to happen; so this is what keeps one plugin from taking all of [`MAX_RUNNING`].
+/// At the limit a further call is answered with an error that says so.
+pub const MAX_PLUGIN_CALLS: usize = 1_024;
 
 /// Bytes that may wait for one plugin to read them. Ten thousand notifications of small messages take a quarter of it.
 /// At the limit notifications are left out, counted and told in the log, and a request fails at once.

@@ -43,12 +43,17 @@ mod topic;
 pub(crate) use channel::Progress;
 pub(crate) use command::Intervention;
 pub(crate) use hook::{Hook, Subject};
-pub use host::{Host, HostSettings, ImportantDeath};
+pub use host::{Host, HostSettings};
 pub(crate) use manifest::PluginMethod;
 pub use start::PluginStartError;
 pub(crate) use start::StartOptions;
 
 use channel::Channel;
+use directory::Checksum;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::{ErrorCode, RpcError};
+use crate::limits::MAX_PLUGIN_CALLS;
 
 /// One plugin, from its registration to its end. A plugin that is started again is another one.
 pub(crate) struct Plugin {
@@ -58,7 +63,11 @@ pub(crate) struct Plugin {
     pub(crate) name: String,
     /// What the log calls it.
     source: String,
+    /// What its program was when it was registered.
+    checksum: Checksum,
     channel: Arc<Channel>,
+    /// One permit for every client's call that waits for it.
+    calls: Arc<Semaphore>,
     /// Why it has ended.
     end: OnceLock<String>,
     health: Health,
@@ -78,13 +87,15 @@ struct Health {
 }
 
 impl Plugin {
-    fn new(path: String) -> Plugin {
+    fn new(path: String, checksum: Checksum) -> Plugin {
         let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
         Plugin {
             source: format!("plugin-{name}"),
             name,
             path,
+            checksum,
             channel: Arc::default(),
+            calls: Arc::new(Semaphore::new(MAX_PLUGIN_CALLS)),
             end: OnceLock::new(),
             health: Health::default(),
         }
@@ -98,6 +109,19 @@ impl Plugin {
     /// Core Lightning's words for a plugin that knows nothing of `check`.
     pub(crate) fn say_cannot_check(&self, method: &str, id: &str) {
         tracing::warn!(source = self.source, "Plugin does not support check command for {method} (id {id})");
+    }
+
+    /// Room for one more call of a client's, until it is dropped.
+    fn place_for_call(&self) -> Result<OwnedSemaphorePermit, RpcError> {
+        Arc::clone(&self.calls).try_acquire_owned().map_err(|_| {
+            let Plugin { name, .. } = self;
+            RpcError::new(
+                ErrorCode::PluginError,
+                format!(
+                    "The plugin {name} has not answered {MAX_PLUGIN_CALLS} calls: try again later, or stop it"
+                ),
+            )
+        })
     }
 
     fn has_ended(&self) -> bool {

@@ -45,8 +45,11 @@ pub enum Standing {
     Current,
     /// On its way out: refused with `--allow-deprecated-apis=false`, listed only if it is given.
     Deprecated,
-    /// Refused without `--developer`, listed only if it is given.
+    /// An option of Core Lightning's developers that has no meaning here: refused without `--developer`, else as
+    /// [`WithoutMeaning`](Standing::WithoutMeaning).
     Developer,
+    /// It changes what only tests need to change: refused without `--developer`, listed only if it is given.
+    Testing,
     /// An option of Core Lightning that has no meaning here: taken, named once in the log, listed only if it is given.
     WithoutMeaning,
 }

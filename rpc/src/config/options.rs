@@ -155,9 +155,13 @@ pub struct Options {
     #[arg(long, value_name = "DIR", action = ArgAction::Append)]
     pub plugin_dir: Vec<PathBuf>,
 
-    /// Start this plugin, and stop the node if it ends; repeatable
+    /// Start this plugin, and stop the node if it ends (but see --restart-important-plugins); repeatable
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub important_plugin: Vec<PathBuf>,
+
+    /// Start an important plugin that ends again, after a pause that grows each time, instead of stopping the node
+    #[arg(long)]
+    pub restart_important_plugins: bool,
 
     /// Do not start this plugin, named by its path or its file's name; repeatable
     #[arg(long, value_name = "PLUGIN", action = ArgAction::Append)]

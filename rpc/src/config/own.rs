@@ -3,12 +3,13 @@
 
 use std::any::TypeId;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, CommandFactory, Parser};
 
 use super::option::{Change, OptionKind, OptionSpec, Standing, Times};
 use super::setting::Setting;
-use super::{Config, ConfigError, DEFAULT_RPC_FILE_MODE, Listen, Options, PluginSettings};
+use super::{Config, ConfigError, DEFAULT_RPC_FILE_MODE, ImportantDeath, Listen, Options, PluginSettings};
 
 /// Options of Core Lightning about channels, fees and the chain, of which there are none here. Whoever starts nodes for
 /// tests passes them; that they do nothing is said once in the log.
@@ -49,6 +50,9 @@ const FOR_DEVELOPERS: &[(&str, OptionKind)] = {
     ]
 };
 
+/// Shortens every wait for a plugin to so many milliseconds, so that tests need not sit them out.
+const PATIENCE: &str = "dev-plugin-patience";
+
 /// Every option that the daemon knows, without defaults.
 pub(super) fn specs() -> Vec<OptionSpec> {
     let mut command = Options::command();
@@ -66,6 +70,15 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         };
         names.iter().map(spec).collect::<Vec<_>>()
     };
+    specs.push(OptionSpec {
+        name: PATIENCE.to_owned(),
+        kind: OptionKind::Int,
+        times: Times::Once,
+        change: Change::AtStart,
+        standing: Standing::Testing,
+        help: "Wait for plugins no longer than so many milliseconds".to_owned(),
+        default: None,
+    });
     specs.extend(strangers(WITHOUT_MEANING, Standing::WithoutMeaning));
     specs.extend(strangers(FOR_DEVELOPERS, Standing::Developer));
     specs
@@ -151,8 +164,14 @@ pub(super) fn plugins(settings: &[Setting]) -> Result<PluginSettings, ConfigErro
     let mut plugins = PluginSettings::default();
     for setting in settings {
         let Some(value) = setting.value.as_deref() else {
-            if setting.name == "clear-plugins" {
-                plugins = PluginSettings { disabled: plugins.disabled, ..PluginSettings::default() };
+            match setting.name.as_str() {
+                "clear-plugins" => {
+                    plugins.files.clear();
+                    plugins.directories.clear();
+                    plugins.important.clear();
+                }
+                "restart-important-plugins" => plugins.important_death = ImportantDeath::Restarts,
+                _ => {}
             }
             continue;
         };
@@ -163,6 +182,8 @@ pub(super) fn plugins(settings: &[Setting]) -> Result<PluginSettings, ConfigErro
             "plugin-dir" => plugins.directories.push(path()?),
             "important-plugin" => plugins.important.push(path()?),
             "disable-plugin" => plugins.disabled.push(value.to_owned()),
+            // What is no number is told of with all other values.
+            PATIENCE => plugins.patience = value.parse().ok().map(Duration::from_millis),
             _ => {}
         }
     }

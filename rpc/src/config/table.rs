@@ -466,7 +466,7 @@ impl State {
 /// Whether what was given fits the option, and whether it may be given at all.
 fn judge_setting(spec: &OptionSpec, setting: &Setting, policy: Policy) -> Result<(), SettingError> {
     let error = match spec.standing {
-        Standing::Developer if !policy.developer => ValueError::NeedsDeveloper,
+        Standing::Developer | Standing::Testing if !policy.developer => ValueError::NeedsDeveloper,
         Standing::Deprecated if policy.refuse_deprecated => ValueError::Deprecated,
         _ => match spec.kind.read(setting.value.as_deref()) {
             Ok(_) => return Ok(()),

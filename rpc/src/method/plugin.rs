@@ -43,7 +43,8 @@ pub(super) static METHOD: Method = Method {
     page: "`start PLUGIN` starts one; a relative path that leads nowhere is looked for in the directory `plugins` of the lightning \
 directory. Its options follow as an array of NAME=VALUE (NAME alone for a flag), or by name beside the other parameters. `stop PLUGIN` \
 stops one: at once, or, if it has subscribed to `shutdown`, when it has ended by itself or 30 seconds have passed. `startdir \
-DIRECTORY` starts all that do not run yet; `rescan` does so with the directory `plugins`. `list` only lists.
+DIRECTORY` starts all that do not run yet; `rescan` does so with the directory `plugins`. A plugin \
+that runs and whose program has changed since is stopped and started anew by these, if it is dynamic. `list` only lists.
 
 All but `stop` answer with `plugins`: of each its path (`name`), whether it runs (`active`), and whether it may be started and \
 stopped like this (`dynamic`). `startdir` and `rescan` wait until every plugin runs or has failed; the log says why one has failed.

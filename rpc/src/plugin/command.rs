@@ -63,7 +63,7 @@ impl Host {
     }
 
     /// Passes a call on to the plugin that has the method, as it came but for its id. There is no time limit, since some
-    /// calls take long on purpose; the plugin's end is an answer.
+    /// calls take long on purpose; the plugin's end is an answer, and only so many calls wait for one plugin.
     pub(crate) fn pass_through(
         &self,
         plugin: &Arc<Plugin>,
@@ -71,11 +71,14 @@ impl Host {
         request: &Request<'_>,
         progress: Option<Progress>,
     ) -> impl Future<Output = Result<String, RpcError>> + Send + use<> {
-        let id = self.request_id(method, Some(request.id));
-        let text = format!("{}\n\n", request.with_id(&format!("\"{id}\"")));
-        let asked = plugin.channel.ask(id, text, progress);
+        let asked = plugin.place_for_call().map(|place| {
+            let id = self.request_id(method, Some(request.id));
+            let text = format!("{}\n\n", request.with_id(&format!("\"{id}\"")));
+            (plugin.channel.ask(id, text, progress), place)
+        });
         let name = plugin.name.clone();
         async move {
+            let (asked, _place) = asked?;
             match asked.answer().await {
                 Answer::Result(result) => Ok(result),
                 Answer::Error(error) => Err(RpcError::verbatim(error)),

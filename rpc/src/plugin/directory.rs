@@ -1,6 +1,8 @@
 //! Where plugins are found: which files of a directory are plugins, and which path a name means.
 
-use std::io;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,33 @@ pub(super) fn paths_match(path: &str, name: &str) -> bool {
             (Ok(path), Ok(name)) => path == name,
             _ => false,
         }
+}
+
+/// What a program consists of, in short: whether it has changed. Nobody gains anything by making two alike.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Checksum(u64);
+
+impl Checksum {
+    /// Of the file at `path`. What cannot be read looks the same whatever it is.
+    pub(super) async fn of(path: &Path) -> Checksum {
+        let path = path.to_owned();
+        // Programs have megabytes.
+        let read = tokio::task::spawn_blocking(move || {
+            let mut file =
+                File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
+            let mut hasher = DefaultHasher::new();
+            let mut chunk = [0; 16 * 1024];
+            loop {
+                match file.read(&mut chunk) {
+                    Ok(0) => return Some(hasher.finish()),
+                    Ok(len) => hasher.write(chunk.get(..len)?),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return None,
+                }
+            }
+        });
+        Checksum(read.await.ok().flatten().unwrap_or_default())
+    }
 }
 
 /// A file that somebody may execute and whose name has no punctuation but `-`, `_` and `.`: editors leave others behind.

@@ -3,6 +3,7 @@
 //! A [`Chain`] has the plugins of one hook in the order that their manifests ask for. Chains are made anew when a plugin
 //! comes or goes; whoever walks one keeps walking the one that he began with, past plugins that have gone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Plugin;
@@ -88,9 +89,9 @@ pub(super) enum Filters {
     /// All.
     None,
     /// Those with one of these numbers.
-    Numbers(Vec<u64>),
+    Numbers(BTreeSet<u64>),
     /// Those with one of these names.
-    Names(Vec<String>),
+    Names(BTreeSet<String>),
 }
 
 /// What a call is about, for [`Filters`].
@@ -108,7 +109,7 @@ impl Filters {
     fn pass(&self, subject: Subject<'_>) -> bool {
         match (self, subject) {
             (Filters::Numbers(wanted), Subject::Number(number)) => wanted.contains(&number),
-            (Filters::Names(wanted), Subject::Name(name)) => wanted.iter().any(|wanted| wanted == name),
+            (Filters::Names(wanted), Subject::Name(name)) => wanted.contains(name),
             _ => true,
         }
     }

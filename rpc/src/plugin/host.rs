@@ -7,18 +7,20 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use oddwire_node::{EvenTypesGuard, EventFilter, FeatureSet, Node};
 use tokio::sync::watch;
 use wire_core::message::features::Features;
 
-use super::directory::{paths_match, plugins_below};
+use super::directory::{Checksum, paths_match, plugins_below};
 use super::hook::{Candidate, Chain, Hook, Link, order};
 use super::inbox::Pump;
 use super::manifest::{Manifest, PluginMethod};
 use super::{Plugin, topic};
-use crate::config::PluginSettings;
 use crate::config::table::OptionTable;
+use crate::config::{ImportantDeath, PluginSettings};
+use crate::limits::{RESTART_FORGIVEN, RESTART_PAUSE, RESTART_PAUSE_MAX};
 use crate::log::{Level, LogBook};
 use crate::stop::StopSignal;
 
@@ -39,24 +41,12 @@ pub struct HostSettings {
     pub is_developer: bool,
     /// `--allow-deprecated-apis=false`.
     pub refuse_deprecated: bool,
-    /// What becomes of the daemon when an important plugin ends.
-    pub important_death: ImportantDeath,
     /// The network's directory: where plugins work.
     pub network_dir: PathBuf,
     /// The RPC socket, as `init` tells it.
     pub rpc_file: PathBuf,
     /// The network's name.
     pub network: String,
-}
-
-/// What the end of an important plugin means.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum ImportantDeath {
-    /// The daemon ends as well, with exit status 1, as Core Lightning does.
-    #[default]
-    EndsDaemon,
-    /// The plugin is started again, after a pause that grows each time.
-    Restarts,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +84,9 @@ pub(super) struct Entry {
     pub(super) plugin: Arc<Plugin>,
     pub(super) stage: Stage,
     pub(super) is_important: bool,
+    /// How often it has been started again without having lasted.
+    restarts: u32,
+    since: Instant,
     pub(super) manifest: Manifest,
     even_types: Option<EvenTypesGuard>,
 }
@@ -289,7 +282,32 @@ impl Host {
     }
 
     /// Enters a plugin that is about to be started. `None` if it is there already; then it may become important.
-    pub(super) fn register(&self, path: String, is_important: bool) -> Option<Arc<Plugin>> {
+    pub(super) fn register(
+        &self,
+        path: String,
+        checksum: Checksum,
+        is_important: bool,
+    ) -> Option<Arc<Plugin>> {
+        self.enter(path, checksum, is_important, 0)
+    }
+
+    /// The same of an important one that is started for the so-many-th time.
+    pub(super) fn register_again(
+        &self,
+        path: String,
+        checksum: Checksum,
+        restarts: u32,
+    ) -> Option<Arc<Plugin>> {
+        self.enter(path, checksum, true, restarts)
+    }
+
+    fn enter(
+        &self,
+        path: String,
+        checksum: Checksum,
+        is_important: bool,
+        restarts: u32,
+    ) -> Option<Arc<Plugin>> {
         let mut state = self.lock();
         if state.is_stopping {
             return None;
@@ -298,15 +316,34 @@ impl Host {
             present.is_important |= is_important;
             return None;
         }
-        let plugin = Arc::new(Plugin::new(path));
+        let plugin = Arc::new(Plugin::new(path, checksum));
         state.entries.push(Entry {
             plugin: Arc::clone(&plugin),
             stage: Stage::AwaitingManifest,
             is_important,
+            restarts,
+            since: Instant::now(),
             manifest: Manifest::default(),
             even_types: None,
         });
         Some(plugin)
+    }
+
+    /// Ends a plugin whose program is not what it was any more, so that the new one can be started.
+    pub(super) fn end_if_changed(&self, path: &str, checksum: Checksum) {
+        let changed = self.lock().entries.iter().find_map(|entry| {
+            let is_it = entry.plugin.path == path && entry.plugin.checksum != checksum && !entry.is_important;
+            is_it.then(|| (Arc::clone(&entry.plugin), entry.manifest.is_dynamic))
+        });
+        match changed {
+            Some((plugin, true)) => self.kill(&plugin, Level::Info, "Plugin changed, needs restart."),
+            // The new one could not be started either.
+            Some((plugin, false)) => tracing::info!(
+                source = plugin.source,
+                "Plugin changed, but is not dynamic: the old one runs until the daemon ends"
+            ),
+            None => {}
+        }
     }
 
     /// From now on the plugin is told and asked what it registered for.
@@ -332,16 +369,16 @@ impl Host {
         let is_stopping = state.is_stopping;
         self.follow_events(&mut state);
         drop(state);
-        if let Some(gone) = gone {
+        if let Some(mut gone) = gone {
             self.inner.options.unregister(&plugin.path);
             // Before anybody hears that it is gone.
-            drop(gone.even_types);
+            drop(gone.even_types.take());
             self.rearrange();
             if !is_stopping && gone.stage == Stage::Active {
                 self.tell_plugin_stopped(plugin, &gone.manifest.methods);
             }
             if !is_stopping && gone.is_important {
-                self.important_one_has_ended(plugin, gone.stage);
+                self.important_one_has_ended(&gone);
             }
         }
         // Last, so that whoever waits for the end finds all of it done.
@@ -360,9 +397,13 @@ impl Host {
         }
     }
 
-    fn important_one_has_ended(&self, plugin: &Arc<Plugin>, stage: Stage) {
-        if self.inner.settings.important_death == ImportantDeath::Restarts && stage == Stage::Active {
-            self.restart_later(plugin);
+    fn important_one_has_ended(&self, gone: &Entry) {
+        let plugin = &gone.plugin;
+        // One that did not come up the first time is a mistake that the user had better see at once.
+        let has_run = gone.stage == Stage::Active || gone.restarts > 0;
+        if self.inner.settings.wanted.important_death == ImportantDeath::Restarts && has_run {
+            let has_lasted = gone.since.elapsed() >= RESTART_FORGIVEN;
+            self.restart_later(plugin, if has_lasted { 0 } else { gone.restarts });
             return;
         }
         tracing::error!(source = plugin.source, "Plugin marked as important, shutting down lightningd!");
@@ -405,8 +446,12 @@ impl Host {
             "{} hook: {what}: going on without it ({count} times now)",
             hook.name()
         );
-        plugin.health.is_faulty.store(true, Ordering::Relaxed);
-        let withdrawn = self.lock().find_mut(plugin).and_then(|entry| entry.even_types.take());
+        let withdrawn = {
+            let mut state = self.lock();
+            // Under the lock, so that nobody finds one of the two done without the other.
+            plugin.health.is_faulty.store(true, Ordering::Relaxed);
+            state.find_mut(plugin).and_then(|entry| entry.even_types.take())
+        };
         if withdrawn.is_some() {
             tracing::warn!(source = plugin.source, "its custommessages are refused until it answers again");
         }
@@ -416,15 +461,16 @@ impl Host {
     /// A hook call was answered as it should be.
     pub(super) fn did_well(&self, plugin: &Arc<Plugin>) {
         // The usual case is one load.
-        if !plugin.health.is_faulty.load(Ordering::Relaxed)
-            || !plugin.health.is_faulty.swap(false, Ordering::Relaxed)
-        {
+        if !plugin.health.is_faulty.load(Ordering::Relaxed) {
             return;
         }
-        plugin.health.is_hung.store(false, Ordering::Relaxed);
-        tracing::info!(source = plugin.source, "answers hooks again");
-        if let Some(entry) = self.lock().find_mut(plugin) {
-            self.allow_even_types(entry);
+        let mut state = self.lock();
+        if plugin.health.is_faulty.swap(false, Ordering::Relaxed) {
+            plugin.health.is_hung.store(false, Ordering::Relaxed);
+            tracing::info!(source = plugin.source, "answers hooks again");
+            if let Some(entry) = state.find_mut(plugin) {
+                self.allow_even_types(entry);
+            }
         }
     }
 
@@ -473,6 +519,11 @@ impl Host {
         self.inner.wants_calls.store(wants_calls, Ordering::Relaxed);
     }
 
+    /// How long to wait for a plugin: as the limit says, unless a test is in a hurry.
+    pub(super) fn patience(&self, limit: Duration) -> Duration {
+        self.inner.settings.wanted.patience.map_or(limit, |patience| patience.min(limit))
+    }
+
     /// Every step under the lock leaves it whole.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -502,6 +553,5 @@ pub(super) fn log_at(level: Level, source: &str, text: &str) {
 
 /// How long to wait before a plugin is started for the so-many-th time.
 pub(super) fn pause_before(restarts: u32) -> Duration {
-    use crate::limits::{RESTART_PAUSE, RESTART_PAUSE_MAX};
     RESTART_PAUSE.saturating_mul(1 << restarts.min(16)).min(RESTART_PAUSE_MAX)
 }

@@ -249,7 +249,7 @@ fn ask_next(host: &Host, calls: &mut JoinSet<Outcome>, line: &mut Line, place: u
         let (peer, number) = (*peer, message.number);
         // Sent here and now, so that the order is the order of these calls.
         let asked = host.ask(&plugin, Hook::CustomMessage.name(), None, &message.payload);
-        let answer = asked.within(HOOK_TIME);
+        let answer = asked.within(host.patience(HOOK_TIME));
         calls.spawn(async move { Outcome { peer, number, answer: answer.await, plugin } });
         return;
     }

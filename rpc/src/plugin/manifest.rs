@@ -11,6 +11,7 @@ use wire_core::message::features::Features;
 use super::hook::{Filters, Hook, HookWish};
 use super::topic;
 use crate::config::option::{Change, OptionKind, OptionSpec, Standing, Times};
+use crate::limits::{MAX_FILTERS, MAX_REGISTRATIONS};
 use crate::tokenizer::Kind;
 use crate::value::Value;
 use crate::version;
@@ -121,6 +122,21 @@ pub(super) fn parse(result: Value<'_>) -> Result<Introduction, ManifestError> {
     Ok(Introduction::Manifest(Box::new(manifest)))
 }
 
+/// The elements of a list that is looked through often, and so must not be long.
+fn few<'v>(
+    list: Value<'v>,
+    what: &str,
+    most: usize,
+) -> Result<impl Iterator<Item = Value<'v>>, ManifestError> {
+    if list.len() > most {
+        return refuse(format_args!(
+            "{what} has {} elements, and {most} is the most that is taken",
+            list.len()
+        ));
+    }
+    Ok(list.items())
+}
+
 fn error(text: fmt::Arguments<'_>) -> ManifestError {
     ManifestError(text.to_string())
 }
@@ -173,7 +189,7 @@ fn custom_messages(types: Value<'_>) -> Result<Vec<MessageType>, ManifestError> 
             .map(MessageType::new)
             .ok_or_else(|| error(format_args!("custommessages {place} not a u16: '{}'", kind.quoted())))
     };
-    types.items().enumerate().map(number).collect()
+    few(types, "custommessages", MAX_FILTERS)?.enumerate().map(number).collect()
 }
 
 fn topics_of_its_own(topics: Value<'_>) -> Result<Vec<String>, ManifestError> {
@@ -181,7 +197,7 @@ fn topics_of_its_own(topics: Value<'_>) -> Result<Vec<String>, ManifestError> {
         return refuse(format_args!("\"result.notifications\" is not an array"));
     }
     let mut names = Vec::new();
-    for (place, topic) in topics.items().enumerate() {
+    for (place, topic) in few(topics, "\"result.notifications\"", MAX_REGISTRATIONS)?.enumerate() {
         if topic.kind() != Kind::Object {
             return refuse(format_args!("\"result.notifications[{place}]\" is not an object"));
         }
@@ -207,7 +223,7 @@ fn options(result: Value<'_>) -> Result<Vec<OptionSpec>, ManifestError> {
     if options.kind() != Kind::Array {
         return refuse(format_args!("\"result.options\" is not an array"));
     }
-    options.items().map(option).collect()
+    few(options, "\"result.options\"", MAX_REGISTRATIONS)?.map(option).collect()
 }
 
 fn option(option: Value<'_>) -> Result<OptionSpec, ManifestError> {
@@ -266,7 +282,7 @@ fn methods(result: Value<'_>) -> Result<Vec<PluginMethod>, ManifestError> {
     if methods.kind() != Kind::Array {
         return refuse(format_args!("\"result.rpcmethods\" is not an array"));
     }
-    methods.items().map(method).collect()
+    few(methods, "\"result.rpcmethods\"", MAX_REGISTRATIONS)?.map(method).collect()
 }
 
 fn method(method: Value<'_>) -> Result<PluginMethod, ManifestError> {
@@ -313,7 +329,7 @@ fn subscriptions_to(subscriptions: Value<'_>) -> Result<Vec<String>, ManifestErr
         Kind::String => Ok(topic.text()),
         _ => refuse(format_args!("result.subscriptions[{place}] is not a string: '{}'", topic.quoted())),
     };
-    subscriptions.items().enumerate().map(topic).collect()
+    few(subscriptions, "\"result.subscriptions\"", MAX_REGISTRATIONS)?.enumerate().map(topic).collect()
 }
 
 fn hook_wishes(hooks: Value<'_>) -> Result<Vec<HookWish>, ManifestError> {
@@ -340,15 +356,11 @@ fn hook_wishes(hooks: Value<'_>) -> Result<Vec<HookWish>, ManifestError> {
         if wishes.iter().any(|other| other.hook == hook) {
             return refuse(format_args!("Registered for hook {name} multiple times"));
         }
-        let names = |value: Option<Value<'_>>| -> Vec<String> {
-            value.into_iter().flat_map(|names| names.items()).map(|name| name.text()).collect()
+        let names = |neighbours| -> Result<Vec<String>, ManifestError> {
+            let Some(names) = member(neighbours) else { return Ok(Vec::new()) };
+            Ok(few(names, neighbours, MAX_REGISTRATIONS)?.map(|name| name.text()).collect())
         };
-        wishes.push(HookWish {
-            hook,
-            before: names(member("before")),
-            after: names(member("after")),
-            filters,
-        });
+        wishes.push(HookWish { hook, before: names("before")?, after: names("after")?, filters });
     }
     Ok(wishes)
 }
@@ -370,11 +382,14 @@ fn filters_of(hook: &Hook, filters: Value<'_>) -> Result<Filters, ManifestError>
             let number = filter.as_u64().filter(|_| filter.kind() == Kind::Primitive);
             number.ok_or_else(|| wrong(filter))
         };
-        return filters.items().map(number).collect::<Result<_, _>>().map(Filters::Numbers);
+        return few(filters, "filters", MAX_FILTERS)?
+            .map(number)
+            .collect::<Result<_, _>>()
+            .map(Filters::Numbers);
     }
     let text = |filter: Value<'_>| match filter.kind() {
         Kind::String => Ok(filter.text()),
         _ => Err(wrong(filter)),
     };
-    filters.items().map(text).collect::<Result<_, _>>().map(Filters::Names)
+    few(filters, "filters", MAX_FILTERS)?.map(text).collect::<Result<_, _>>().map(Filters::Names)
 }

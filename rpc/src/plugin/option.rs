@@ -20,13 +20,17 @@ impl Host {
         asked_by: &str,
         params: &str,
     ) -> impl Future<Output = Result<(), RpcError>> + Send + use<> {
-        let asked = self.plugin_at(path).map(|plugin| self.ask(&plugin, method, Some(asked_by), params));
+        let asked = self.plugin_at(path).map(|plugin| {
+            let place = plugin.place_for_call()?;
+            Ok((self.ask(&plugin, method, Some(asked_by), params), place))
+        });
         let (method, path) = (method.to_owned(), path.to_owned());
         async move {
             let Some(asked) = asked else {
                 let gone = format!("The plugin {path} is not running");
                 return Err(RpcError::new(ErrorCode::PluginTerminated, gone));
             };
+            let (asked, _place) = asked?;
             match asked.answer().await {
                 Answer::Result(_) => Ok(()),
                 Answer::Error(error) => Err(RpcError::verbatim(error)),

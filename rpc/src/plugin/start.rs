@@ -9,13 +9,13 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::channel::Answer;
-use super::directory::{plugins_below, plugins_in};
+use super::directory::{Checksum, plugins_below, plugins_in};
 use super::host::{Host, Stage, pause_before};
 use super::manifest::{FEATURE_PLACES, Introduction, Manifest, parse};
 use super::{Plugin, process};
 use crate::error::ErrorCode;
 use crate::json_writer::{ObjectWriter, object};
-use crate::limits::{GETMANIFEST_TIME, INIT_TIME, PLUGIN_FAREWELL, PLUGIN_STOP_TIME, RESTART_FORGIVEN};
+use crate::limits::{GETMANIFEST_TIME, INIT_TIME, PLUGIN_FAREWELL, PLUGIN_STOP_TIME};
 use crate::log::Level;
 use crate::value::Document;
 
@@ -92,7 +92,8 @@ impl Host {
                 continue;
             }
             let (host, path_name) = (self.clone(), path.display().to_string());
-            let Some(plugin) = self.register(path_name, is_important) else { continue };
+            let checksum = Checksum::of(&path).await;
+            let Some(plugin) = self.register(path_name, checksum, is_important) else { continue };
             process::spawn(&host, &plugin).map_err(|error| PluginStartError::NoProgram { path, error })?;
             starting.spawn(async move {
                 host.introduce(&plugin, None, StartOptions::new(), Occasion::Startup).await
@@ -122,7 +123,7 @@ impl Host {
         self.inner.is_ready.send_replace(true);
     }
 
-    /// Starts one more plugin. Returns when it runs.
+    /// Starts one more plugin, in the place of the same one if its program has changed. Returns when it runs.
     ///
     /// # Errors
     /// What to tell whoever wanted it.
@@ -133,9 +134,12 @@ impl Host {
         asked_by: &str,
     ) -> Result<(), StartRefused> {
         let unusable = |error| StartRefused::Unusable(format!("{}: {error}", path.display()));
-        let path = path.canonicalize().map_err(unusable)?.display().to_string();
+        let path = path.canonicalize().map_err(unusable)?;
+        let checksum = Checksum::of(&path).await;
+        let path = path.display().to_string();
+        self.end_if_changed(&path, checksum);
         let taken = || StartRefused::Unusable(format!("{path}: already registered"));
-        let plugin = self.register(path.clone(), false).ok_or_else(taken)?;
+        let plugin = self.register(path.clone(), checksum, false).ok_or_else(taken)?;
         if let Err(error) = process::spawn(self, &plugin) {
             self.kill(&plugin, Level::Unusual, &format!("cannot be executed: {error}"));
             return Err(StartRefused::Failed(format!("{path}: {error}")));
@@ -157,7 +161,7 @@ impl Host {
         Ok(())
     }
 
-    /// Starts what is new in the default directory.
+    /// Starts what is new or has changed in the default directory.
     pub(crate) async fn rescan(&self, asked_by: &str) {
         self.start_found(plugins_below(&self.inner.settings.default_directory), asked_by).await;
     }
@@ -185,7 +189,10 @@ impl Host {
         self.make_unimportant(&plugin);
         if !self.tell_shutdown(&plugin) {
             self.kill(&plugin, Level::Info, "stopped by lightningd via RPC");
-        } else if tokio::time::timeout(PLUGIN_STOP_TIME, plugin.channel.closed()).await.is_err() {
+        } else if tokio::time::timeout(self.patience(PLUGIN_STOP_TIME), plugin.channel.closed())
+            .await
+            .is_err()
+        {
             tracing::warn!(source = plugin.source, "Timeout on shutdown: killing anyway");
             self.kill(&plugin, Level::Info, "stopped by lightningd via RPC");
         }
@@ -199,7 +206,10 @@ impl Host {
             let host = self.clone();
             if stage == Stage::Active && self.tell_shutdown(&plugin) {
                 leaving.spawn(async move {
-                    if tokio::time::timeout(PLUGIN_FAREWELL, plugin.channel.closed()).await.is_err() {
+                    if tokio::time::timeout(host.patience(PLUGIN_FAREWELL), plugin.channel.closed())
+                        .await
+                        .is_err()
+                    {
                         tracing::debug!("{}: failed to self-terminate in time, killing.", plugin.name);
                         host.kill(&plugin, Level::Debug, "did not end in time");
                     }
@@ -211,31 +221,29 @@ impl Host {
         while leaving.join_next().await.is_some() {}
     }
 
-    /// Starts an important plugin again, and again if it has to be.
-    pub(super) fn restart_later(&self, plugin: &Arc<Plugin>) {
-        let (host, path, source) = (self.clone(), plugin.path.clone(), plugin.source.clone());
+    /// Starts an important plugin again, when a pause is over. If it fails it is ended like any other, and that leads here.
+    pub(super) fn restart_later(&self, plugin: &Arc<Plugin>, restarts: u32) {
+        let (host, path) = (self.clone(), plugin.path.clone());
+        let pause = self.patience(pause_before(restarts));
+        let attempt = restarts.saturating_add(1);
+        tracing::warn!(
+            source = plugin.source,
+            "Plugin marked as important, is started again in {} s (attempt {attempt})",
+            pause.as_secs_f32()
+        );
         tokio::spawn(async move {
-            let mut restarts = 0;
-            loop {
-                let pause = pause_before(restarts);
-                restarts += 1;
-                tracing::warn!(source, "is started again in {} s (attempt {restarts})", pause.as_secs());
-                tokio::time::sleep(pause).await;
-                let Some(plugin) = host.register(path.clone(), false) else { return };
-                if let Err(error) = process::spawn(&host, &plugin) {
-                    host.kill(&plugin, Level::Unusual, &format!("cannot be executed: {error}"));
-                    continue;
-                }
-                let introduced = host.introduce(&plugin, None, StartOptions::new(), Occasion::Again).await;
+            tokio::time::sleep(pause).await;
+            let checksum = Checksum::of(Path::new(&path)).await;
+            // The daemon stops, or the user was faster.
+            let Some(plugin) = host.register_again(path, checksum, attempt) else { return };
+            if let Err(error) = process::spawn(&host, &plugin) {
+                host.kill(&plugin, Level::Unusual, &format!("cannot be executed: {error}"));
+                return;
+            }
+            if host.introduce(&plugin, None, StartOptions::new(), Occasion::Again).await.is_ok() {
                 host.settle_order();
-                if introduced.is_err() || host.init_plugin(&plugin, Occasion::Again).await.is_err() {
-                    continue;
-                }
-                // It is important again only when it has lasted: until then its end is this task's business.
-                if tokio::time::timeout(RESTART_FORGIVEN, plugin.channel.closed()).await.is_err() {
-                    host.register(path.clone(), true);
-                    return;
-                }
+                // How it failed is in the log.
+                let _ = host.init_plugin(&plugin, Occasion::Again).await;
             }
         });
     }
@@ -283,7 +291,8 @@ impl Host {
     ) -> Result<(), String> {
         let refuse_deprecated = self.inner.settings.refuse_deprecated;
         let params = object(|params| params.bare("allow-deprecated-apis", !refuse_deprecated));
-        let answer = self.ask(plugin, "getmanifest", asked_by, &params).within(GETMANIFEST_TIME).await;
+        let answer =
+            self.ask(plugin, "getmanifest", asked_by, &params).within(self.patience(GETMANIFEST_TIME)).await;
         let result = match answer {
             Answer::Result(result) => result,
             other => return Err(self.refuse_answer(plugin, "getmanifest", &other)),
@@ -314,6 +323,10 @@ impl Host {
         options: StartOptions,
     ) -> Result<(), String> {
         let mut state = self.lock();
+        // Whoever has ended has given back what it had, and would not give back this.
+        if state.find(plugin).is_none() {
+            return Err("ended meanwhile".to_owned());
+        }
         for (place, method) in manifest.methods.iter().enumerate() {
             let name = &method.name;
             let has_it =
@@ -383,7 +396,7 @@ impl Host {
         }
         self.set_stage(plugin, Stage::AwaitingInit);
         let params = self.init_params(plugin, occasion);
-        let answer = self.ask(plugin, "init", None, &params).within(INIT_TIME).await;
+        let answer = self.ask(plugin, "init", None, &params).within(self.patience(INIT_TIME)).await;
         match &answer {
             Answer::Result(result) => {
                 let document = Document::parse(result);

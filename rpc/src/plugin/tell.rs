@@ -57,7 +57,7 @@ impl Host {
             return None;
         }
         tracing::trace!("Calling {} hook of plugin {}", hook.name(), plugin.name);
-        let answer = self.ask(plugin, hook.name(), asked_by, payload).within(HOOK_TIME).await;
+        let answer = self.ask(plugin, hook.name(), asked_by, payload).within(self.patience(HOOK_TIME)).await;
         self.judge_hook(plugin, hook, answer)
     }
 
@@ -71,7 +71,7 @@ impl Host {
             Answer::Gone => tracing::debug!("Plugin died from {} hook call", hook.name()),
             Answer::TimedOut => {
                 plugin.health.is_hung.store(true, Ordering::Relaxed);
-                let what = format!("no answer within {} s", HOOK_TIME.as_secs());
+                let what = format!("no answer within {} s", self.patience(HOOK_TIME).as_secs_f32());
                 self.fault(plugin, hook, &what);
             }
             Answer::Full => self.fault(plugin, hook, "it does not read"),

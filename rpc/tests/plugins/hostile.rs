@@ -1,17 +1,29 @@
 //! Plugins that do everything wrong: whatever one of them does, the others and the peers notice nothing, and the log says it.
 
-use serde_json::json;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 
-use crate::fixture::{Home, Plugins, option};
+use serde_json::{Value, json};
+
+use crate::fixture::{Home, Plugins, option, refusal};
 use crate::{peer_of, send};
+
+/// Shorter than any limit on plugins, long enough for a right one to start.
+const HURRY: &str = "--dev-plugin-patience=2000";
 
 /// A plugin that sees every message stands behind one that does `action` at the second message; the log says `words`.
 async fn nobody_else_notices(action: &str, words: &str) {
+    among_others(action, words, "--dev-plugin-patience=60000").await;
+}
+
+/// The same with this patience.
+async fn among_others(action: &str, words: &str, patience: &str) {
     let plugins = Plugins::new();
     let manifest = json!({"hooks": [{"name": "custommsg", "before": ["honest"]}], "custommessages": [40000]});
     let wrong = plugins.add("wrong", &manifest, &json!({"custommsg": ["continue", action, "continue"]}));
     let honest = plugins.add("honest", &json!({"hooks": ["custommsg"]}), &json!({"custommsg": "seen"}));
-    let home = Home::start(&[&option("plugin", &wrong), &option("plugin", &honest)]);
+    let options = [option("plugin", &wrong), option("plugin", &honest)];
+    let home = Home::start(&[&options[0], &options[1], patience]);
     let (peer, id) = peer_of(&home).await;
     for number in 0..3 {
         send(&peer, &id, 32769, &[number]).await;
@@ -53,11 +65,8 @@ async fn one_that_floods_its_standard_output() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_never_answers_is_skipped_from_then_on() {
-    nobody_else_notices(
-        "hang",
-        "plugin-wrong: custommsg hook: no answer within 30 s: going on without it (1",
-    )
-    .await;
+    let words = "plugin-wrong: custommsg hook: no answer within 2 s: going on without it (1";
+    among_others("hang", words, HURRY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,13 +78,13 @@ async fn one_that_answers_with_a_wrong_id() {
         &json!({"custommsg": ["wrong-id", "continue"]}),
     );
     let honest = plugins.add("honest", &json!({"hooks": ["custommsg"]}), &json!({"custommsg": "seen"}));
-    let home = Home::start(&[&option("plugin", &wrong), &option("plugin", &honest)]);
+    let home = Home::start(&[&option("plugin", &wrong), &option("plugin", &honest), HURRY]);
     let (peer, id) = peer_of(&home).await;
     send(&peer, &id, 32769, &[0]).await;
     send(&peer, &id, 32769, &[1]).await;
     home.line("plugin-wrong: answer with an id that nobody waits for: someone/else (1 of them now)");
     // The second message is answered and goes on; the first one waits for its deadline alone, but in its place.
-    home.line("plugin-wrong: custommsg hook: no answer within 30 s");
+    home.line("plugin-wrong: custommsg hook: no answer within 2 s");
     home.line("plugin-honest: asked custommsg: 800100");
     home.line("plugin-honest: asked custommsg: 800101");
 }
@@ -120,4 +129,95 @@ async fn one_that_does_not_read() {
     home.line("plugin-deaf: does not read fast enough: 1 notifications it is not told of by now, this one of custommsg");
     peer.disconnect(&id).await.unwrap();
     home.line("plugin-honest: told disconnect: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_calls_us_from_inside_its_own_hook_on_calls() {
+    let plugins = Plugins::new();
+    let manifest = json!({"hooks": ["rpc_command"]});
+    let own = plugins.add("own", &manifest, &json!({"rpc_command": ["call", "continue"]}));
+    let home = Home::start(&[&option("plugin", &own), HURRY]);
+    // The call that it makes waits for itself, until its time is up; both calls are carried out.
+    assert_eq!(home.call(&["listpeers"]), json!({"peers": []}));
+    home.line("plugin-own: rpc_command hook: no answer within 2 s");
+    home.line("plugin-own: called: {'jsonrpc': '2.0', 'id': 'scripted', 'result': {'peers': []}}");
+    home.line("plugin-own: answers hooks again");
+    assert_eq!(home.call(&["listpeers"]), json!({"peers": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_disconnects_or_connects_the_peer_that_it_is_asked_about() {
+    let plugins = Plugins::new();
+    let on = json!({"peer_connected": ["disconnect-then-continue", "connect-then-continue", "continue"]});
+    let own = plugins.add("own", &json!({"hooks": ["peer_connected"]}), &on);
+    let (home, other) = (Home::start(&[&option("plugin", &own), HURRY]), Home::start(&[]));
+    let port = home.call(&["getinfo"])["binding"][0]["port"].to_string();
+    let connect = ["connect", &home.daemon.id, "127.0.0.1", &port];
+    let _ = other.daemon.cli(&connect);
+    home.line("plugin-own: disconnect: ");
+    let _ = other.daemon.cli(&["disconnect", &home.daemon.id]);
+    other.call(&connect);
+    home.line("plugin-own: connect: ");
+    assert_eq!(home.call(&["listpeers"])["peers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_stopped_while_it_is_asked() {
+    let plugins = Plugins::new();
+    let manifest = json!({"hooks": [{"name": "custommsg", "before": ["honest"]}], "custommessages": [40000]});
+    let slow = plugins.add("slow", &manifest, &json!({"custommsg": "hang"}));
+    let honest = plugins.add("honest", &json!({"hooks": ["custommsg"]}), &json!({"custommsg": "count"}));
+    let home = Home::start(&[&option("plugin", &slow), &option("plugin", &honest)]);
+    let (peer, id) = peer_of(&home).await;
+    for number in 0..1_000_u32 {
+        send(&peer, &id, 32769, &number.to_be_bytes()).await;
+    }
+    home.call(&["plugin", "stop", "slow"]);
+    home.line("connectd: Now allowing 0 custom message types");
+    home.line("plugin-honest: counted 1000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_with_the_same_even_type() {
+    let plugins = Plugins::new();
+    let manifest = json!({"custommessages": [40000], "hooks": ["custommsg"]});
+    let [first, second] =
+        ["first", "second"].map(|name| plugins.add(name, &manifest, &json!({"custommsg": "seen"})));
+    let home = Home::start(&[&option("plugin", &first), &option("plugin", &second)]);
+    let (peer, id) = peer_of(&home).await;
+    home.call(&["plugin", "stop", "first"]);
+    send(&peer, &id, 40000, &[1]).await;
+    home.line("plugin-second: asked custommsg: 9c4001");
+    home.call(&["plugin", "stop", "second"]);
+    send(&peer, &id, 40000, &[2]).await;
+    home.line("Invalid unknown even msg 9c4002");
+}
+
+#[test]
+fn one_that_answers_no_calls_leaves_room_for_others() {
+    let plugins = Plugins::new();
+    let manifest = json!({"rpcmethods": [{"name": "wait", "usage": ""}]});
+    let slow = plugins.add("slow", &manifest, &json!({"wait": "hang"}));
+    let home = Home::start(&[&option("plugin", &slow)]);
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[]}"#;
+    let connect = || UnixStream::connect(home.daemon.dir.join("regtest/lightning-rpc")).unwrap();
+    let answer = |client: &mut UnixStream| {
+        let answer = serde_json::Deserializer::from_reader(client).into_iter::<Value>().next();
+        answer.unwrap().unwrap()
+    };
+    // Clients that call as often as one may at a time, see that it was heard, and go.
+    for _ in 0..1_024 / 64 {
+        let mut client = connect();
+        client.write_all(call.repeat(63).as_bytes()).unwrap();
+        client.write_all(br#"{"jsonrpc":"2.0","id":2,"method":"getinfo","params":[]}"#).unwrap();
+        assert_eq!(answer(&mut client)["id"], 2);
+    }
+    let mut client = connect();
+    client.write_all(call.repeat(17).as_bytes()).unwrap();
+    let refused = answer(&mut client);
+    assert_eq!(refused["error"]["code"], -3, "{refused}");
+    let words = refused["error"]["message"].as_str().unwrap();
+    assert!(words.starts_with("The plugin slow has not answered 1024 calls: "), "{words}");
+    home.call(&["plugin", "stop", "slow"]);
+    assert_eq!(refusal(&home.daemon, &["wait"]).0, -32601);
 }

@@ -214,6 +214,92 @@ fn an_important_plugin_takes_the_daemon_with_it() {
 }
 
 #[test]
+fn an_important_plugin_is_started_again_where_that_is_wanted() {
+    let plugins = Plugins::new();
+    let manifest = json!({"rpcmethods": [{"name": "leave", "usage": ""}], "dynamic": true});
+    let path = plugins.add("important", &manifest, &json!({"leave": "exit"}));
+    let options = ["--restart-important-plugins", "--dev-plugin-patience=3000"];
+    let home = Home::start(&[&option("important-plugin", &path), options[0], options[1]]);
+    for (attempt, pause) in [(1, 1), (2, 2), (3, 3)] {
+        refusal(&home.daemon, &["leave"]);
+        home.line("plugin-important: Killing plugin: exited during normal operation");
+        // Twice as long each time, up to the limit.
+        home.line(&format!(
+            "plugin-important: Plugin marked as important, is started again in {pause} s (attempt {attempt})"
+        ));
+        home.line("plugin-important: init: ");
+        // The call after this one finds it.
+        while home.call(&["plugin", "list"])["plugins"][0]["active"] != true {}
+    }
+    // Whoever stops it means it.
+    home.call(&["plugin", "stop", "important"]);
+    assert_eq!(home.call(&["plugin", "list"])["plugins"], json!([]));
+    home.daemon.process.signal("TERM");
+    let (status, lines) = home.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(!lines.iter().any(|line| line.contains("is started again")), "{lines:#?}");
+}
+
+#[test]
+fn a_plugin_that_has_changed_is_started_anew() {
+    let plugins = Plugins::new();
+    let path = plugins.add("plugin", &json!({}), &json!({}));
+    let fixed = plugins.add("fixed", &json!({"dynamic": false}), &json!({}));
+    let home = Home::start(&[&option("plugin", &path), &option("plugin", &fixed)]);
+    let start = ["plugin", "start", path.to_str().unwrap()];
+    assert_eq!(refusal(&home.daemon, &start).1, format!("{}: already registered", path.display()));
+    for path in [&path, &fixed] {
+        let mut program = std::fs::read(path).unwrap();
+        program.extend_from_slice(b"# one line more\n");
+        // A program that runs cannot be written to, but its place can be taken.
+        std::fs::write(path.with_extension("new"), program).unwrap();
+        std::fs::set_permissions(path.with_extension("new"), std::fs::metadata(path).unwrap().permissions())
+            .unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+    }
+    home.call(&start);
+    home.line("plugin-plugin: Killing plugin: Plugin changed, needs restart.");
+    home.line("plugin-plugin: init: ");
+    refusal(&home.daemon, &start);
+    refusal(&home.daemon, &["plugin", "start", fixed.to_str().unwrap()]);
+    home.line("plugin-fixed: Plugin changed, but is not dynamic: the old one runs until the daemon ends");
+    assert_eq!(home.call(&["plugin", "list"])["plugins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn waits_for_plugins_have_an_end() {
+    let plugins = Plugins::new();
+    let home = Home::start(&["--dev-plugin-patience=2000"]);
+    for question in ["getmanifest", "init"] {
+        let path = plugins.add(&format!("silent-at-{question}"), &json!({}), &json!({question: "hang"}));
+        let refused = refusal(&home.daemon, &["plugin", "start", path.to_str().unwrap()]);
+        assert_eq!(refused, (-3, format!("{}: timed out before replying to {question}", path.display())));
+    }
+    let path = plugins.add("stays", &json!({"subscriptions": ["shutdown"]}), &json!({"shutdown": "hang"}));
+    home.start_plugin(&path);
+    home.call(&["plugin", "stop", "stays"]);
+    home.line("plugin-stays: Timeout on shutdown: killing anyway");
+    home.start_plugin(&path);
+    home.daemon.process.signal("TERM");
+    let (status, lines) = home.end();
+    assert_eq!(status.code(), Some(0));
+    let all = lines.join("\n");
+    assert!(all.contains("stays: failed to self-terminate in time, killing."), "{all}");
+}
+
+#[test]
+fn feature_bits_belong_to_one() {
+    let plugins = Plugins::new();
+    let manifest = json!({"featurebits": {"init": "0200000000000000000000000000"}, "dynamic": false});
+    let [first, second] = ["first", "second"].map(|name| plugins.add(name, &manifest, &json!({})));
+    // Whichever says it first has it.
+    let options = [option("plugin", &first), option("plugin", &second)];
+    let (home, _) =
+        Home::start_seeing(&[&options[0], &options[1]], "Killing plugin: Custom featurebits already present");
+    assert_eq!(home.call(&["plugin", "list"])["plugins"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_daemon_does_not_start_without_what_it_was_told_to_start() {
     let plugins = Plugins::new();
     let says = |command: &mut Command| {

@@ -4,7 +4,7 @@ it does when it is asked or told something. It needs nothing but Python, and say
 
 An action is one of: a JSON object (the result), "continue", "seen" (the same with a line in the log), "count",
 "hang", "sleep" (reads nothing any more), "nonsense", "error", "wrong-id", "garbage", "flood", "exit", "log", "stderr",
-"send-then-continue", "progress", "params", "tell", or a list of these, one for each time.
+"send-then-continue", "call", "disconnect-then-continue", "connect-then-continue", "progress", "params", "tell", or a list of these, one for each time.
 """
 
 import json
@@ -98,6 +98,13 @@ def act(action, message):
     elif action == "send-then-continue":
         peer = message["params"]["peer"]["id"]
         log(f"sent: {call('sendcustommsg', node_id=peer, msg='80010102')}")
+        say({"id": number, "result": {"result": "continue"}})
+    elif action == "call":
+        log(f"called: {call('listpeers')}")
+        say({"id": number, "result": {"result": "continue"}})
+    elif action in ("disconnect-then-continue", "connect-then-continue"):
+        word = action.split("-")[0]
+        log(f"{word}: {call(word, id=message['params']['peer']['id'])}")
         say({"id": number, "result": {"result": "continue"}})
     elif action == "progress":
         say({"method": "message", "params": {"id": number, "level": "info", "message": "half way"}})

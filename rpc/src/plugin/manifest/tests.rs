@@ -56,12 +56,12 @@ fn all_of_it_is_understood() {
     assert_eq!(manifest.methods[0].usage(), "hello [name]");
     assert!(!manifest.methods[0].is_deprecated && manifest.methods[1].is_deprecated);
     assert_eq!(manifest.subscriptions, ["connect", "*"]);
-    assert_eq!(manifest.hooks[1].filters, Filters::Numbers(vec![32_769]));
+    assert_eq!(manifest.hooks[1].filters, Filters::Numbers([32_769].into()));
     assert_eq!(
         (&*manifest.hooks[1].before, &*manifest.hooks[1].after),
         (&["b".to_owned()][..], &["a".to_owned()][..])
     );
-    assert_eq!(manifest.hooks[2].filters, Filters::Names(vec!["pay".into()]));
+    assert_eq!(manifest.hooks[2].filters, Filters::Names(["pay".into()].into()));
     assert_eq!(manifest.features.unwrap().as_bytes(), [0x08]);
     assert_eq!(manifest.topics, ["mine"]);
     assert_eq!(manifest.custom_messages, [44_444, 7].map(MessageType::new));
