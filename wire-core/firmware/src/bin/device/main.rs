@@ -56,6 +56,9 @@ const RX: usize = Local::receive_buffer_len(LONGEST as usize);
 const TX: usize = LONGEST as usize + FRAME_OVERHEAD;
 const _: () = assert!(TX >= LEAST_TRANSMIT_ROOM);
 
+/// What a message holds.
+type Payload = Vec<u8, { LONGEST as usize }>;
+
 /// A reading is two bytes.
 const READING_LEN: usize = 2;
 /// Room for readings between the interrupt and the loop.
@@ -79,6 +82,8 @@ const REGTEST: [u8; 32] = [
 
 static LOCAL: StaticCell<Local> = StaticCell::new();
 static BUFFERS: ConstStaticCell<Buffers<RX, TX>> = ConstStaticCell::new(Buffers::new());
+/// What is sent back, so that no payload is moved about on the stack.
+static ECHO_PAYLOAD: ConstStaticCell<Payload> = ConstStaticCell::new(Vec::new());
 static OUTGOING: ConstStaticCell<Outgoing<READING_LEN, QUEUE_LEN>> = ConstStaticCell::new(Outgoing::new());
 /// The connection stays where it is made, so that all its secrets are in one place and wiped there.
 static CONNECTION: ConstStaticCell<Option<Connection<&'static Local>>> = ConstStaticCell::new(None);
@@ -108,6 +113,7 @@ fn main() -> ! {
         host,
         clock: board.clock,
         buffers: BUFFERS.take(),
+        echo: ECHO_PAYLOAD.take(),
         outgoing,
         connection: CONNECTION.take(),
     };
@@ -148,6 +154,7 @@ struct Device {
     host: NodeId,
     clock: Ticks,
     buffers: &'static mut Buffers<RX, TX>,
+    echo: &'static mut Payload,
     outgoing: Receiver<'static, READING_LEN>,
     connection: &'static mut Option<Connection<&'static Local>>,
 }
@@ -158,10 +165,11 @@ enum Next {
     Stop,
 }
 
-/// What the peer wants, kept until its message is out of the buffer.
+/// What the peer wants.
 enum Wish {
     Nothing,
-    Echo(Vec<u8, { LONGEST as usize }>),
+    /// The payload that was kept, as its message is out of the buffer by then.
+    Echo,
     Close(Next),
 }
 
@@ -198,9 +206,9 @@ impl Device {
         let mut peer = Peer::new(connection, line, &self.clock, self.buffers, &mut self.outgoing);
         let mut next = Next::Again;
         loop {
-            let reason = match peer.next(heed).await {
+            let reason = match peer.next(|event| heed(event, self.echo)).await {
                 Ok(Wish::Nothing) => continue,
-                Ok(Wish::Echo(payload)) => match peer.send(ECHOED, &payload).await {
+                Ok(Wish::Echo) => match peer.send(ECHOED, self.echo).await {
                     Ok(()) => continue,
                     Err(SendError::Closed(reason)) => reason,
                     Err(error) => {
@@ -242,14 +250,14 @@ fn begin(
 }
 
 /// Logs an event and tells what is to be done about it.
-fn heed(event: &Event<'_>) -> Wish {
+fn heed(event: &Event<'_>, echo: &mut Payload) -> Wish {
     match event {
         Event::Authenticated(id) => {
             board::wipe_stack();
             defmt::info!("authenticated {}", id);
         }
         Event::Open(_) => defmt::info!("open"),
-        Event::Message { kind, payload, .. } => return obey(*kind, payload),
+        Event::Message { kind, payload, .. } => return obey(*kind, payload, echo),
         Event::TooLong { kind, len } => {
             defmt::warn!("too long: type {=u16}, {=u16} bytes", kind.get(), *len);
         }
@@ -262,9 +270,13 @@ fn heed(event: &Event<'_>) -> Wish {
     Wish::Nothing
 }
 
-fn obey(kind: MessageType, payload: &[u8]) -> Wish {
+fn obey(kind: MessageType, payload: &[u8], echo: &mut Payload) -> Wish {
     match (kind, payload) {
-        (ECHO, payload) => Vec::from_slice(payload).map_or(Wish::Nothing, Wish::Echo),
+        (ECHO, payload) => {
+            echo.clear();
+            // There is room for the longest message.
+            echo.extend_from_slice(payload).map_or(Wish::Nothing, |()| Wish::Echo)
+        }
         (READINGS, [high, low]) => {
             board::request_readings(u16::from_be_bytes([*high, *low]));
             Wish::Nothing
