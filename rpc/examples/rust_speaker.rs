@@ -56,8 +56,9 @@ async fn on_connect(_: Plugin<Seen>, event: Value) -> Result<(), Error> {
     Ok(())
 }
 
-async fn on_shutdown(plugin: Plugin<Seen>, _: Value) -> Result<(), Error> {
-    plugin.shutdown()
+async fn on_shutdown(_: Plugin<Seen>, _: Value) -> Result<(), Error> {
+    // As in Core Lightning's own examples: a runtime that ends by itself waits for what reads standard input.
+    std::process::exit(0)
 }
 
 async fn on_setconfig(plugin: Plugin<Seen>, change: Value) -> Result<Value, Error> {

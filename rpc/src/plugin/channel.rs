@@ -26,15 +26,25 @@ pub(super) struct Channel {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Outgoing>,
     /// Bytes that wait.
     len: usize,
+    /// The plugin has closed its standard input: nothing will be written any more.
+    is_deaf: bool,
     pending: HashMap<String, Pending>,
     /// Requests that nobody waits for any more; the oldest first.
     abandoned: VecDeque<String>,
     /// Notifications that did not fit.
     missed: u64,
     is_closed: bool,
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) text: Bytes,
+    /// The id, if it is a request.
+    request: Option<String>,
 }
 
 #[derive(Debug)]
@@ -54,7 +64,7 @@ pub(crate) enum Answer {
     Neither,
     /// It is not answered in time.
     TimedOut,
-    /// It was not sent: too much waits for the plugin to read it.
+    /// It was not sent: too much waits for the plugin to read it, or it reads no more at all.
     Full,
     /// The plugin ended first.
     Gone,
@@ -116,8 +126,8 @@ impl Channel {
             // The receiver is right here.
             drop(sender.send(refused));
         } else {
-            state.pending.insert(id, Pending { answer: sender, progress });
-            state.push(request);
+            state.pending.insert(id.clone(), Pending { answer: sender, progress });
+            state.push(Outgoing { text: Bytes::from(request), request: Some(id) });
         }
         drop(state);
         self.news.notify_one();
@@ -128,12 +138,11 @@ impl Channel {
     pub(super) fn tell(&self, notification: Bytes) -> Told {
         let mut state = self.lock();
         if !state.is_closed && state.is_full(notification.len()) {
-            state.missed += 1;
+            state.missed = state.missed.saturating_add(1);
             return Told::Missed(state.missed);
         }
         if !state.is_closed {
-            state.len = state.len.saturating_add(notification.len());
-            state.waiting.push_back(notification);
+            state.push(Outgoing { text: notification, request: None });
         }
         drop(state);
         self.news.notify_one();
@@ -167,12 +176,12 @@ impl Channel {
     }
 
     /// What is to be written next; `None` when the conversation is over. May be dropped while it waits.
-    pub(super) async fn next(&self) -> Option<Bytes> {
+    pub(super) async fn next(&self) -> Option<Outgoing> {
         loop {
             {
                 let mut state = self.lock();
                 if let Some(next) = state.waiting.pop_front() {
-                    state.len = state.len.saturating_sub(next.len());
+                    state.len = state.len.saturating_sub(next.text.len());
                     return Some(next);
                 }
                 if state.is_closed {
@@ -180,6 +189,22 @@ impl Channel {
                 }
             }
             self.news.notified().await;
+        }
+    }
+
+    /// Notes that this could not be written, and that nothing can be any more. Requests that were not written are refused;
+    /// those that were may still be answered.
+    pub(super) fn deafen(&self, unwritten: Outgoing) {
+        let mut state = self.lock();
+        state.is_deaf = true;
+        state.len = 0;
+        let lost = core::iter::once(unwritten).chain(core::mem::take(&mut state.waiting));
+        for outgoing in lost {
+            match outgoing.request {
+                // Whoever waited may have gone this very moment.
+                Some(id) => drop(state.pending.remove(&id).map(|it| it.answer.send(Answer::Full))),
+                None => state.missed = state.missed.saturating_add(1),
+            }
         }
     }
 
@@ -222,12 +247,12 @@ impl Channel {
 impl State {
     /// A backlog that is empty takes whatever comes.
     fn is_full(&self, more: usize) -> bool {
-        !self.waiting.is_empty() && self.len.saturating_add(more) > PLUGIN_BACKLOG
+        self.is_deaf || (!self.waiting.is_empty() && self.len.saturating_add(more) > PLUGIN_BACKLOG)
     }
 
-    fn push(&mut self, text: String) {
-        self.len = self.len.saturating_add(text.len());
-        self.waiting.push_back(Bytes::from(text));
+    fn push(&mut self, outgoing: Outgoing) {
+        self.len = self.len.saturating_add(outgoing.text.len());
+        self.waiting.push_back(outgoing);
     }
 }
 
@@ -258,7 +283,7 @@ mod tests {
         let channel = Arc::new(Channel::default());
         let first = channel.ask("1".into(), "a\n\n".into(), None);
         let second = channel.ask("2".into(), "b\n\n".into(), None);
-        assert_eq!(channel.next().await.as_deref(), Some(&b"a\n\n"[..]));
+        assert_eq!(channel.next().await.unwrap().text, "a\n\n");
         assert_eq!(channel.answer("2", Answer::Result("{}".into())), Received::Expected);
         assert_eq!(channel.answer("3", Answer::Neither), Received::Stray);
         assert_eq!(second.answer().await, Answer::Result("{}".into()));
@@ -274,7 +299,24 @@ mod tests {
         channel.close();
         assert_eq!(asked.answer().await, Answer::Gone);
         assert_eq!(channel.ask("2".into(), "b\n\n".into(), None).answer().await, Answer::Gone);
-        assert_eq!(channel.next().await, None);
+        assert!(channel.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_reads_no_more_is_asked_nothing() {
+        let channel = Arc::new(Channel::default());
+        let [written, unwritten, waiting] =
+            ["1", "2", "3"].map(|id| channel.ask(id.into(), format!("{id}\n\n"), None));
+        assert_eq!(channel.tell(Bytes::from_static(b"x")), Told::Queued);
+        channel.next().await.unwrap();
+        let failed = channel.next().await.unwrap();
+        channel.deafen(failed);
+        for lost in [unwritten, waiting, channel.ask("4".into(), "4\n\n".into(), None)] {
+            assert_eq!(lost.answer().await, Answer::Full);
+        }
+        assert_eq!(channel.tell(Bytes::from_static(b"y")), Told::Missed(2));
+        assert_eq!(channel.answer("1", Answer::Neither), Received::Expected, "it may still speak");
+        assert_eq!(written.answer().await, Answer::Neither);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where plugins are found: which files of a directory are plugins, and which path a name means.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -56,8 +56,9 @@ impl Checksum {
         let path = path.to_owned();
         // Programs have megabytes.
         let read = tokio::task::spawn_blocking(move || {
+            // Looked at before it is opened: opening a pipe waits for somebody who writes.
             let mut file =
-                File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()))?;
+                path.metadata().ok().filter(Metadata::is_file).and_then(|_| File::open(path).ok())?;
             let mut hasher = DefaultHasher::new();
             let mut chunk = [0; 16 * 1024];
             loop {

@@ -555,3 +555,14 @@ pub(super) fn log_at(level: Level, source: &str, text: &str) {
 pub(super) fn pause_before(restarts: u32) -> Duration {
     RESTART_PAUSE.saturating_mul(1 << restarts.min(16)).min(RESTART_PAUSE_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        assert_eq!([0, 1, 2].map(|restarts| pause_before(restarts).as_secs()), [1, 2, 4]);
+        assert_eq!([9, 1_000, u32::MAX].map(pause_before), [RESTART_PAUSE_MAX; 3]);
+    }
+}

@@ -98,10 +98,11 @@ async fn listen(host: &Host, plugin: &Arc<Plugin>, mut stdout: ChildStdout) {
 }
 
 async fn write(plugin: Arc<Plugin>, mut stdin: ChildStdin) {
-    while let Some(text) = plugin.channel.next().await {
-        if let Err(error) = stdin.write_all(&text).await {
-            // Whether it still speaks is what counts.
+    while let Some(next) = plugin.channel.next().await {
+        if let Err(error) = stdin.write_all(&next.text).await {
+            // It counts as running for as long as it speaks.
             tracing::debug!(source = plugin.source, "does not read any more: {error}");
+            plugin.channel.deafen(next);
             return;
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::fixture::{Home, Plugins, option, refusal};
-use crate::running::{oddwired, text};
+use crate::running::{oddwire_cli, oddwired, text};
 
 #[test]
 fn a_plugin_comes_and_goes_with_the_daemon() {
@@ -190,6 +190,14 @@ fn what_cannot_be_started_is_refused_with_the_reason() {
         refused,
         (-32602, "/nowhere/plugin is not executable: No such file or directory (os error 2)".to_owned())
     );
+    // Opening it to see what it is would wait for ever.
+    let pipe = plugins.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let refused = start(&pipe);
+    assert!(
+        refused.1.contains("Permission denied") || refused.1.contains("is not executable"),
+        "{refused:?}"
+    );
     let refused = refusal(&home.daemon, &["plugin", "dance"]);
     assert_eq!(refused, (-32602, "Unknown subcommand 'dance'".to_owned()));
     assert_eq!(home.call(&["plugin", "list"])["plugins"], json!([]), "nothing stays of what failed");
@@ -218,12 +226,11 @@ fn an_important_plugin_is_started_again_where_that_is_wanted() {
     let plugins = Plugins::new();
     let manifest = json!({"rpcmethods": [{"name": "leave", "usage": ""}], "dynamic": true});
     let path = plugins.add("important", &manifest, &json!({"leave": "exit"}));
-    let options = ["--restart-important-plugins", "--dev-plugin-patience=3000"];
+    let options = ["--restart-important-plugins", "--dev-plugin-patience=1500"];
     let home = Home::start(&[&option("important-plugin", &path), options[0], options[1]]);
-    for (attempt, pause) in [(1, 1), (2, 2), (3, 3)] {
+    for (attempt, pause) in [(1, "1"), (2, "1.5")] {
         refusal(&home.daemon, &["leave"]);
         home.line("plugin-important: Killing plugin: exited during normal operation");
-        // Twice as long each time, up to the limit.
         home.line(&format!(
             "plugin-important: Plugin marked as important, is started again in {pause} s (attempt {attempt})"
         ));
@@ -269,17 +276,25 @@ fn a_plugin_that_has_changed_is_started_anew() {
 #[test]
 fn waits_for_plugins_have_an_end() {
     let plugins = Plugins::new();
-    let home = Home::start(&["--dev-plugin-patience=2000"]);
-    for question in ["getmanifest", "init"] {
-        let path = plugins.add(&format!("silent-at-{question}"), &json!({}), &json!({question: "hang"}));
-        let refused = refusal(&home.daemon, &["plugin", "start", path.to_str().unwrap()]);
-        assert_eq!(refused, (-3, format!("{}: timed out before replying to {question}", path.display())));
-    }
-    let path = plugins.add("stays", &json!({"subscriptions": ["shutdown"]}), &json!({"shutdown": "hang"}));
-    home.start_plugin(&path);
-    home.call(&["plugin", "stop", "stays"]);
+    let home = Home::start(&["--dev-plugin-patience=1500"]);
+    let stays = plugins.add("stays", &json!({"subscriptions": ["shutdown"]}), &json!({"shutdown": "hang"}));
+    home.start_plugin(&stays);
+    // Three waits at once: nobody waits for the others.
+    std::thread::scope(|scope| {
+        for question in ["getmanifest", "init"] {
+            let path = plugins.add(&format!("silent-at-{question}"), &json!({}), &json!({question: "hang"}));
+            let mut start = oddwire_cli(&home.daemon.dir);
+            start.args(["plugin", "start"]).arg(&path);
+            scope.spawn(move || {
+                let answer = text(&start.output().unwrap().stdout);
+                let words = format!("{}: timed out before replying to {question}", path.display());
+                assert!(answer.contains(&words), "{answer}");
+            });
+        }
+        home.call(&["plugin", "stop", "stays"]);
+    });
     home.line("plugin-stays: Timeout on shutdown: killing anyway");
-    home.start_plugin(&path);
+    home.start_plugin(&stays);
     home.daemon.process.signal("TERM");
     let (status, lines) = home.end();
     assert_eq!(status.code(), Some(0));
