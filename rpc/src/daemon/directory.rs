@@ -5,6 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -135,7 +136,12 @@ fn lock(network_dir: &Path) -> Result<File, DirectoryError> {
 
 /// Whether a process listens on the socket. A socket file that nobody listens on is what a killed daemon leaves behind.
 async fn answers(socket: &Path) -> bool {
-    match tokio::time::timeout(PROBE_TIME, UnixStream::connect(socket)).await {
+    let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else { return false };
+    // What cannot be entered has no socket that could be in our way.
+    let Ok(directory) = File::open(directory) else { return false };
+    // The directory's path may be longer than a socket's may be; through its descriptor it is short.
+    let short = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
+    match tokio::time::timeout(PROBE_TIME, UnixStream::connect(short)).await {
         Ok(Ok(_)) | Err(_) => true,
         // Its queue of new connections is full.
         Ok(Err(error)) => error.kind() == io::ErrorKind::WouldBlock,

@@ -59,6 +59,21 @@ async fn another_node_is_recognised_by_its_socket_and_a_stale_socket_is_not_one(
 }
 
 #[tokio::test]
+async fn a_socket_is_probed_however_long_its_path_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "long".repeat(30);
+    let place = NodePlace { lightning_dir: dir.path().join(long), ..place(&dir) };
+    std::fs::create_dir_all(place.network_dir()).unwrap();
+    let short = dir.path().join("s");
+    let listener = UnixListener::bind(&short).unwrap();
+    std::fs::rename(short, place.rpc_path()).unwrap();
+    let refused = Claim::take(&place).await;
+    assert!(matches!(refused, Err(DirectoryError::Answered { .. })), "{refused:?}");
+    drop(listener);
+    Claim::take(&place).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_file_in_the_way_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let place = place(&dir);
