@@ -137,14 +137,18 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
     if plugins.wants_none() {
         options.refuse_unknown().map_err(ConfigError::from)?;
     }
+    let mut signals = Signals::receive()?;
     let passphrase = match config.key_unlock {
         KeyUnlock::None => None,
-        KeyUnlock::AskForPassphrase => Some(passphrase::ask().map_err(StartFailure::Passphrase)?),
+        KeyUnlock::AskForPassphrase => match passphrase::ask(signals.next()).await {
+            Ok(Ok(passphrase)) => Some(passphrase),
+            Ok(Err(_signal)) => return Ok(ExitCode::FAILURE),
+            Err(error) => return Err(StartFailure::Passphrase(error)),
+        },
     };
     if config.daemon {
         background::leave_session().map_err(StartFailure::Background)?;
     }
-    let mut signals = Signals::receive()?;
     // Held to the end: the directory is ours while the process lives.
     let _claim = Claim::take(&config.place).await?;
     enter(&config.place)?;

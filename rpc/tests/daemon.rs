@@ -338,6 +338,28 @@ fn a_passphrase_is_asked_for_on_standard_input() {
 }
 
 #[test]
+fn a_passphrase_that_is_not_given_after_all_leaves_the_terminal_as_it_was() {
+    const SCRIPT: &str = "
+import fcntl, os, pty, subprocess, sys, termios
+outer, inner = pty.openpty()
+shows = lambda: bool(termios.tcgetattr(inner)[3] & termios.ECHO)
+control = lambda: fcntl.ioctl(inner, termios.TIOCSCTTY, 0)
+daemon = subprocess.Popen(sys.argv[1:], stdin=inner, start_new_session=True, preexec_fn=control)
+while shows():
+    pass
+os.write(outer, b'half a passphr\x03')
+sys.exit(daemon.wait() != 1 or not shows())
+";
+    let dir = tempdir().unwrap();
+    let daemon = oddwired(dir.path());
+    let mut python = Command::new("python3");
+    python.args(["-c", SCRIPT]).arg(daemon.get_program()).args(daemon.get_args()).arg("--hsm-passphrase");
+    let output = python.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!text(&output.stdout).contains("half"), "{output:?}");
+}
+
+#[test]
 fn a_reader_of_the_log_that_stalls_stalls_nothing_else() {
     let (dir, file) = (tempdir().unwrap(), tempdir().unwrap());
     let file = file.path().join("log");

@@ -9,11 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::limits::MAX_PASSPHRASE_LEN;
 
-/// Reads one line from standard input, without its end.
+/// Reads one line from standard input, without its end, or returns what ended first. Either way the terminal shows again what
+/// is typed; in the latter case a thread still reads from it.
 ///
 /// # Errors
 /// Standard input cannot be read, ends at once, or gives what is no text or is too long.
-pub(super) fn ask() -> io::Result<Zeroizing<String>> {
+pub(super) async fn ask<T>(ended: impl Future<Output = T>) -> io::Result<Result<Zeroizing<String>, T>> {
     let input = rustix::stdio::stdin();
     let _silence = if isatty(input) {
         let mut prompt = io::stderr();
@@ -23,6 +24,14 @@ pub(super) fn ask() -> io::Result<Zeroizing<String>> {
     } else {
         None
     };
+    tokio::select! {
+        line = tokio::task::spawn_blocking(read_line) => line.map_err(io::Error::other)?.map(Ok),
+        end = ended => Ok(Err(end)),
+    }
+}
+
+fn read_line() -> io::Result<Zeroizing<String>> {
+    let input = rustix::stdio::stdin();
     // Its room is there from the start: growing would leave copies of the passphrase behind.
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE_LEN));
     loop {
