@@ -198,9 +198,13 @@ async fn run_node(
     plugins.attach(&node, log.book());
     let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
         .map_err(|error| StartFailure::RpcSocket { error, network_dir: network_dir.clone() })?;
+    let alias = config.alias.unwrap_or_else(|| default_alias(&node.id()));
+    let color = config.rgb.unwrap_or_else(|| default_color(&node.id()));
+    options.set_default("alias", &alias);
+    options.set_default("rgb", &faster_hex::hex_string(&color));
     let service = Service {
-        alias: config.alias.unwrap_or_else(|| default_alias(&node.id())),
-        color: config.rgb.unwrap_or_else(|| default_color(&node.id())),
+        alias,
+        color,
         version: VERSION.to_owned(),
         lightning_dir: network_dir,
         datastore,

@@ -34,6 +34,10 @@ fn two_daemons_exchange_a_message_and_stop() {
     let (a, b) = (tempdir().unwrap(), tempdir().unwrap());
     let (a, b) = (Daemon::start(a.path(), &["--alias=alice"]), Daemon::start(b.path(), &[]));
     assert_eq!(a.call(&["getinfo"])["alias"], "alice");
+    let configs = &b.call(&["listconfigs"])["configs"];
+    let info = b.call(&["getinfo"]);
+    assert_eq!(configs["alias"], serde_json::json!({"value_str": info["alias"], "source": "default"}));
+    assert_eq!(configs["rgb"], serde_json::json!({"value_str": info["color"], "source": "default"}));
     a.connect(&b);
     assert_eq!(b.call(&["listpeers"])["peers"][0]["id"], a.id.as_str());
 

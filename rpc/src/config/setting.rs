@@ -15,6 +15,13 @@ pub struct Setting {
     pub source: Source,
 }
 
+impl Setting {
+    /// The same for those who may not see the value.
+    pub(super) fn without_value(&self) -> Setting {
+        Setting { value: None, ..self.clone() }
+    }
+}
+
 /// Where a setting comes from. As text, what `listconfigs` calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

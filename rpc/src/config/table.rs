@@ -93,8 +93,8 @@ pub enum RegisterError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
-    /// Nobody has an option of this name.
-    #[error("{}: unknown option: `oddwired --help` lists the daemon's own, and an option of a plugin needs that plugin", place(.0))]
+    /// Nobody has an option of this name. Its value may be a plugin's secret and is not shown.
+    #[error("{}: unknown option: `oddwired --help` lists the daemon's own, and an option of a plugin needs that plugin", place(&.0.without_value()))]
     Unknown(Box<Setting>),
     /// Its value.
     #[error("{}: {error}", place(setting))]
@@ -221,6 +221,16 @@ impl OptionTable {
         match state.settings.iter().find(|setting| state.find(&setting.name).is_none()) {
             Some(unknown) => Err(SettingError::Unknown(Box::new(unknown.clone()))),
             None => Ok(()),
+        }
+    }
+
+    /// Notes what counts if one of the daemon's own options is not given, where that depends on the node's key.
+    pub(crate) fn set_default(&self, name: &str, value: &str) {
+        let mut state = self.lock();
+        let own =
+            state.entries.iter_mut().find(|entry| entry.owner == Owner::Daemon && entry.spec.name == name);
+        if let Some(entry) = own {
+            entry.spec.default = Some(value.to_owned());
         }
     }
 
@@ -473,6 +483,7 @@ fn judge_setting(spec: &OptionSpec, setting: &Setting, policy: Policy) -> Result
             Err(error) => error,
         },
     };
+    let setting = if spec.kind == OptionKind::Secret { &setting.without_value() } else { setting };
     Err(SettingError::BadValue { setting: Box::new(setting.clone()), error })
 }
 

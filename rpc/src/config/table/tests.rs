@@ -111,7 +111,7 @@ fn a_value_that_does_not_fit_is_told_where_it_stands() {
     let table = table(vec![Setting { name: "size".to_owned(), value: Some("big".to_owned()), source }]);
     let error = register(&table, spec("size", OptionKind::Int)).unwrap_err().to_string();
     assert_eq!(error, "Config file /d/config line 3: size=big: 'big' is not a number of 64 bits");
-    let stray = table.register(PLUGIN, Vec::new(), vec![("stray".to_owned(), None)]);
+    let stray = table.register(PLUGIN, Vec::new(), vec![("stray".to_owned(), Some("secret".to_owned()))]);
     assert!(stray.unwrap_err().to_string().starts_with("--stray: unknown option"));
 }
 
@@ -120,7 +120,10 @@ fn deprecated_options_are_refused_if_the_user_wants_it() {
     let policy = Policy { refuse_deprecated: true, developer: false };
     let table = OptionTable::new(Vec::new(), vec![given("old", "1")], policy);
     let old = OptionSpec { standing: Standing::Deprecated, ..spec("old", OptionKind::Int) };
-    assert!(register(&table, old).unwrap_err().to_string().contains("deprecated option"));
+    assert!(register(&table, old.clone()).unwrap_err().to_string().contains("deprecated option"));
+    let secret = OptionSpec { kind: OptionKind::Secret, ..old };
+    let error = register(&table, secret).unwrap_err().to_string();
+    assert_eq!(error, "--old: deprecated option (will be removed!)", "its value is not shown");
 }
 
 #[test]

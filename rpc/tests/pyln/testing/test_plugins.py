@@ -65,4 +65,4 @@ def test_an_option_of_a_plugin_that_is_not_there(node_factory):
     l1 = node_factory.get_node(options={"greeting": "hi"}, start=False, expect_fail=True)
     l1.daemon.start(wait_for_initialized=False, stderr_redir=True)
     assert l1.daemon.wait() == 1
-    wait_for(lambda: l1.daemon.is_in_stderr("--greeting=hi: unknown option"))
+    wait_for(lambda: l1.daemon.is_in_stderr("--greeting: unknown option"))
