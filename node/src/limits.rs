@@ -52,10 +52,20 @@ pub(crate) const POOL_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) const POOL_BYTES_PER_THREAD: usize = 768 * 1024;
 
 /// From one onion message that we send a peer to the next, our own and forwarded ones alike. At the limit forwarded ones
-/// are dropped and told, and our own refused: Core Lightning would drop them, with as many tokens as here.
+/// wait, and our own are refused: Core Lightning would drop them, with as many tokens as here.
 pub(crate) const ONION_OUT_INTERVAL: Duration = Duration::from_millis(250);
 /// Onion messages that we send a peer at once. At the limit as for the interval.
 pub(crate) const ONION_OUT_BURST: u32 = 4;
+/// Of these, what forwarded messages leave for our own, which strangers could prevent otherwise.
+pub(crate) const ONION_OUT_OWN: u32 = 1;
+
+/// Forwarded onion messages that wait for one next node: as many as go out in two seconds. At the limit the peer that most
+/// of them came from loses its newest, which is told.
+pub(crate) const ONION_OUTBOX_PER_NODE: usize = 8;
+/// The same for all next nodes together. At the limit likewise.
+pub(crate) const ONION_OUTBOX_MESSAGES: usize = 256;
+/// Bytes of these, as they came and as they go. At the limit likewise.
+pub(crate) const ONION_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Onion messages of all peers that wait to be peeled: one machine's work for a fraction of a second. At the limit the peer
 /// that has the most waiting, each message counted with at least its part of [`ONION_INBOX_BYTES`], loses its newest.

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!  peer's task -> bucket of the peer -> inbox (bounded) -> relay: peel -> for us:     reply path, or event
-//!                                                                     -> for others: bucket, their send queue
+//!                                                                     -> for others: outbox (bounded), bucket, their send queue
 //!  send: route, records -> wire_core composes -> first hop;  with a reply path, and somebody who waits for it
 //! ```
 //!
-//! - `bucket`, `inbox`: what strangers may make us do, per peer and in all.
+//! - `bucket`, `inbox`, `outbox`: what strangers may make us do, per peer and in all.
 //! - `relay`: what becomes of a message; every one that goes no further is counted, and told with its reason.
 //! - `replies`: the paths that we have given out for answers, each good for one.
 //! - `addresses`: peers that a message may be worth a call to.
@@ -18,6 +18,7 @@
 mod addresses;
 mod bucket;
 mod inbox;
+mod outbox;
 pub(crate) mod relay;
 mod replies;
 mod send;
@@ -168,7 +169,7 @@ pub enum OnionDrop {
     /// The next node does not offer onion messages.
     #[error("the next node {0} does not take onion messages")]
     NotOffered(NodeId),
-    /// The next node has had its share.
+    /// The next node has had its share. Those that come from peers wait for a moment; this one was one too many.
     #[error("the next node {0} has been sent onion messages as fast as nodes allow")]
     TooFastForNext(NodeId),
     /// The queue to the next node does not take it.

@@ -59,6 +59,11 @@ impl Buckets {
 
     /// Takes a token of this peer's.
     pub(super) fn take(&self, peer: &NodeId, now: Instant) -> Token {
+        self.take_leaving(0, peer, now)
+    }
+
+    /// Takes a token of this peer's if `left` more are left then.
+    pub(super) fn take_leaving(&self, left: u32, peer: &NodeId, now: Instant) -> Token {
         let Pace { interval, burst } = self.pace;
         let mut drained = self.lock();
         if drained.len() >= self.limit && !drained.contains_key(peer) {
@@ -73,13 +78,22 @@ impl Buckets {
         }
         // So far ahead a bucket is empty: with less than one token.
         let missing = bucket.full_at.duration_since(now);
-        if missing.saturating_add(interval) > interval.saturating_mul(burst) {
+        if missing.saturating_add(interval) > interval.saturating_mul(burst.saturating_sub(left)) {
             return Token::None { first: !std::mem::replace(&mut bucket.told, true) };
         }
         // An interval that the clock cannot add is as good as none.
         let Some(full_at) = bucket.full_at.checked_add(interval) else { return Token::None { first: false } };
         bucket.full_at = full_at;
         Token::Taken
+    }
+
+    /// From when on [`Buckets::take_leaving`] will find a token, if nobody takes one before. May be in the past.
+    pub(super) fn ready_at(&self, left: u32, peer: &NodeId, now: Instant) -> Instant {
+        let Pace { interval, burst } = self.pace;
+        let full_at = self.lock().get(peer).map_or(now, |bucket| bucket.full_at);
+        // So long before it is full it has as many as are needed.
+        let before = interval.saturating_mul(burst.saturating_sub(left).saturating_sub(1));
+        full_at.checked_sub(before).unwrap_or(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Bucket>> {
@@ -108,6 +122,22 @@ mod tests {
         // Full after three intervals, not fuller after ten.
         assert_eq!([take(2000), take(2000), take(2000)], [Token::Taken; 3]);
         assert_eq!(take(2000), Token::None { first: true });
+    }
+
+    #[test]
+    fn some_are_left_for_others() {
+        let buckets = Buckets::new(PACE, 10);
+        let (start, step) = (Instant::now(), PACE.interval);
+        let take = |after: u32| buckets.take_leaving(1, &node(1), start + step * after);
+        assert!(buckets.ready_at(1, &node(1), start) <= start);
+        assert_eq!([take(0), take(0)], [Token::Taken; 2]);
+        assert_eq!(take(0), Token::None { first: true });
+        assert_eq!(buckets.ready_at(1, &node(1), start), start + step);
+        assert_eq!(buckets.take(&node(1), start), Token::Taken);
+        assert_eq!(buckets.take(&node(1), start), Token::None { first: false });
+        assert_eq!(buckets.ready_at(0, &node(1), start), start + step);
+        assert_eq!(buckets.ready_at(1, &node(1), start), start + step * 2);
+        assert_eq!([take(1), take(2)], [Token::None { first: false }, Token::Taken]);
     }
 
     #[test]

@@ -16,13 +16,17 @@ use wire_core::onion::message::{Delivery, NextHop, Received, receive};
 use super::addresses::{Addresses, Call, Parcel};
 use super::bucket::{Buckets, Token};
 use super::inbox::{Inbox, InboxLimits, Waiting};
+use super::outbox::{Departing, Outbox, OutboxLimits};
 use super::replies::{Claim, Replies};
 use super::{
     Arrived, CUSTOM_MESSAGE_RECORD, OnionDrop, OnionDropped, OnionMessage, OnionRecord, OnionTraffic,
     ReplyPath,
 };
 use crate::events::Event;
-use crate::limits::{Limits, ONION_INBOX_BYTES, ONION_INBOX_MESSAGES, ONION_REPLIES};
+use crate::limits::{
+    Limits, ONION_INBOX_BYTES, ONION_INBOX_MESSAGES, ONION_OUT_OWN, ONION_OUTBOX_BYTES,
+    ONION_OUTBOX_MESSAGES, ONION_OUTBOX_PER_NODE, ONION_REPLIES,
+};
 use crate::node::Shared;
 use crate::peer::dial;
 use crate::peer::handle::PeerHandle;
@@ -37,7 +41,8 @@ const OFFERS: [u64; 3] = [64, 66, 68];
 pub(crate) struct Relay {
     inbox: Inbox,
     incoming: Buckets,
-    pub(super) outgoing: Buckets,
+    outgoing: Buckets,
+    outbox: Outbox,
     pub(super) replies: Replies,
     addresses: Addresses,
     counters: Counters,
@@ -58,6 +63,11 @@ impl Relay {
             inbox: Inbox::new(InboxLimits { messages: ONION_INBOX_MESSAGES, bytes: ONION_INBOX_BYTES }),
             incoming: Buckets::new(incoming, limits.peers),
             outgoing: Buckets::new(outgoing, limits.peers),
+            outbox: Outbox::new(OutboxLimits {
+                messages_per_node: ONION_OUTBOX_PER_NODE,
+                messages: ONION_OUTBOX_MESSAGES,
+                bytes: ONION_OUTBOX_BYTES,
+            }),
             replies: Replies::new(ONION_REPLIES),
             addresses: Addresses::default(),
             counters: Counters::default(),
@@ -114,13 +124,44 @@ impl Relay {
         tell(shared, incoming, reason, outgoing);
     }
 
-    /// Hands a message to a connected peer's queue.
+    /// Hands a message of our own to a connected peer's queue.
     pub(super) fn hand_over(&self, peer: &PeerHandle, payload: &[u8]) -> Result<(), OnionDrop> {
+        self.hand_over_leaving(0, peer, payload)
+    }
+
+    /// Forwards a message to a connected peer, at once or when its turn comes.
+    fn forward(&self, shared: &Shared, peer: &PeerHandle, message: Departing) {
+        let now = Instant::now();
+        let is_ready = self.outgoing.ready_at(ONION_OUT_OWN, &message.next, now) <= now;
+        if is_ready && !self.outbox.holds_for(&message.next) {
+            return self.depart(shared, Some(peer), &message);
+        }
+        for dropped in self.outbox.push(message) {
+            self.drop_departing(shared, &dropped, OnionDrop::TooFastForNext(dropped.next));
+        }
+    }
+
+    /// Its turn has come.
+    fn depart(&self, shared: &Shared, peer: Option<&PeerHandle>, message: &Departing) {
+        let reached = peer.ok_or(OnionDrop::NotReached(message.next));
+        match reached.and_then(|peer| self.hand_over_leaving(ONION_OUT_OWN, peer, &message.outgoing)) {
+            Ok(()) => count(&self.counters.forwarded),
+            Err(reason) => self.drop_departing(shared, message, reason),
+        }
+    }
+
+    fn drop_departing(&self, shared: &Shared, message: &Departing, reason: OnionDrop) {
+        let onion = Wire::decode(&message.outgoing).map(|wire| Bytes::copy_from_slice(wire.packet));
+        let outgoing = (NextHop::Node(message.next), onion.unwrap_or_default());
+        self.drop_incoming(shared, &message.incoming, reason, Some(outgoing));
+    }
+
+    fn hand_over_leaving(&self, left: u32, peer: &PeerHandle, payload: &[u8]) -> Result<(), OnionDrop> {
         let id = peer.peer.id;
         if !takes_onions(peer) {
             return Err(OnionDrop::NotOffered(id));
         }
-        if self.outgoing.take(&id, Instant::now()) != Token::Taken {
+        if self.outgoing.take_leaving(left, &id, Instant::now()) != Token::Taken {
             return Err(OnionDrop::TooFastForNext(id));
         }
         peer.send(MessageType::ONION_MESSAGE, payload).map_err(OnionDrop::Send)
@@ -132,25 +173,33 @@ pub(super) fn takes_onions(peer: &PeerHandle) -> bool {
     Features::new(&peer.peer.features).offers(Feature::OnionMessages)
 }
 
-/// Peels what waits, one message after the other, until the node stops.
+/// Peels what waits, one message after the other, and sends what has waited for its turn, until the node stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let stopping = shared.stopping();
     tokio::pin!(stopping);
+    let onions = &shared.onions;
     loop {
-        let incoming = tokio::select! {
+        tokio::select! {
             biased;
             () = &mut stopping => return,
-            incoming = shared.onions.inbox.next() => incoming,
-        };
-        let outcome = match Wire::decode(&incoming.payload) {
-            Ok(Wire { path_key, packet }) => process(&shared, &path_key, packet, Some(&incoming)),
-            Err(error) => Err(OnionDrop::Unreadable(error).into()),
-        };
-        if let Err(stop) = outcome {
-            shared.onions.drop_incoming(&shared, &incoming, stop.reason, stop.outgoing);
+            message = onions.outbox.next(|next| onions.outgoing.ready_at(ONION_OUT_OWN, next, Instant::now())) => {
+                let peer = connected(&shared, &message.next);
+                onions.depart(&shared, peer.as_deref(), &message);
+            }
+            incoming = onions.inbox.next() => peel(&shared, &incoming),
         }
-        // Peeling does not wait for anything, so others of this thread get their turn here.
+        // Neither waits for anything, so others of this thread get their turn here.
         tokio::task::yield_now().await;
+    }
+}
+
+fn peel(shared: &Arc<Shared>, incoming: &Waiting) {
+    let outcome = match Wire::decode(&incoming.payload) {
+        Ok(Wire { path_key, packet }) => process(shared, &path_key, packet, Some(incoming)),
+        Err(error) => Err(OnionDrop::Unreadable(error).into()),
+    };
+    if let Err(stop) = outcome {
+        shared.onions.drop_incoming(shared, incoming, stop.reason, stop.outgoing);
     }
 }
 
@@ -194,18 +243,21 @@ pub(super) fn process(
             if id == shared.id() {
                 return Err(stop(OnionDrop::BackToUs));
             }
-            match shared.registry.get(&id).filter(|peer| !peer.is_closing()) {
-                Some(peer) => shared.onions.hand_over(&peer, &outgoing).map_err(stop)?,
-                None => {
-                    return call(shared, id, Parcel { incoming: incoming.cloned(), outgoing }).map_err(stop);
+            match (connected(shared, &id), incoming.cloned()) {
+                (Some(peer), Some(incoming)) => {
+                    shared.onions.forward(shared, &peer, Departing { next: id, incoming, outgoing });
+                    Ok(())
                 }
+                (Some(peer), None) => shared.onions.hand_over(&peer, &outgoing).map_err(stop),
+                (None, incoming) => call(shared, id, Parcel { incoming, outgoing }).map_err(stop),
             }
-            if incoming.is_some() {
-                count(&shared.onions.counters.forwarded);
-            }
-            Ok(())
         }
     }
+}
+
+/// The peer's handle, if messages can still be sent to it.
+fn connected(shared: &Shared, id: &NodeId) -> Option<Arc<PeerHandle>> {
+    shared.registry.get(id).filter(|peer| !peer.is_closing())
 }
 
 /// The payload of an `onion_message`.
@@ -230,7 +282,7 @@ fn call(shared: &Arc<Shared>, next: NodeId, parcel: Parcel) -> Result<(), OnionD
             tokio::spawn(async move {
                 let reached = dial::connect(&shared, next, address).await.is_ok();
                 for parcel in shared.onions.addresses.called(&next) {
-                    hand_over_parcel(&shared, next, &parcel, reached);
+                    hand_over_parcel(&shared, next, parcel, reached);
                 }
             });
             Ok(())
@@ -247,27 +299,23 @@ pub(super) async fn connect_if_known(shared: &Arc<Shared>, id: NodeId) -> bool {
 }
 
 /// What has waited for a call goes out, or no further.
-fn hand_over_parcel(shared: &Shared, next: NodeId, parcel: &Parcel, reached: bool) {
+fn hand_over_parcel(shared: &Shared, next: NodeId, parcel: Parcel, reached: bool) {
     let onions = &shared.onions;
-    let peer = shared.registry.get(&next).filter(|_| reached);
-    let outcome = match peer {
-        Some(peer) => onions.hand_over(&peer, &parcel.outgoing),
-        None => Err(OnionDrop::NotReached(next)),
-    };
-    match (outcome, &parcel.incoming) {
-        (Ok(()), Some(_)) => count(&onions.counters.forwarded),
-        (Err(reason), Some(incoming)) => {
-            let onion = Wire::decode(&parcel.outgoing).map(|message| Bytes::copy_from_slice(message.packet));
-            onions.drop_incoming(
-                shared,
-                incoming,
-                reason,
-                Some((NextHop::Node(next), onion.unwrap_or_default())),
-            );
+    let peer = connected(shared, &next).filter(|_| reached);
+    let Parcel { incoming, outgoing } = parcel;
+    match (incoming, peer) {
+        (Some(incoming), Some(peer)) => {
+            onions.forward(shared, &peer, Departing { next, incoming, outgoing });
         }
-        (Ok(()), None) => {}
-        (Err(reason), None) => {
-            tracing::info!(peer = %next, "an onion message of ours was not sent: {reason}");
+        (Some(incoming), None) => {
+            let message = Departing { next, incoming, outgoing };
+            onions.drop_departing(shared, &message, OnionDrop::NotReached(next));
+        }
+        (None, peer) => {
+            let peer = peer.ok_or(OnionDrop::NotReached(next));
+            if let Err(reason) = peer.and_then(|peer| onions.hand_over(&peer, &outgoing)) {
+                tracing::info!(peer = %next, "an onion message of ours was not sent: {reason}");
+            }
         }
     }
 }

@@ -102,6 +102,42 @@ async fn ten_thousand_messages_of_one_peer() {
 }
 
 #[tokio::test]
+async fn a_loud_peer_does_not_use_up_the_way_to_another() {
+    let [b, c, honest] = [start(1).await, start(2).await, start(3).await];
+    b.connect(c.id(), address(&c)).await.unwrap();
+    honest.connect(b.id(), address(&b)).await.unwrap();
+    let mut at_b = b.subscribe(EventFilter::onions());
+    let mut at_c = c.subscribe(EventFilter::onions());
+    let mut loud = RawPeer::open(&b, 50).await;
+    let over_b = good(&[b.id(), c.id()], 1);
+    for _ in 0..40 {
+        loud.send(&over_b).await;
+    }
+    // The queue to C is full of these.
+    assert_eq!(dropped(&mut at_b).await, OnionDrop::TooFastForNext(c.id()));
+
+    let outgoing = |via: &[NodeId], text: &[u8]| {
+        let via = oddwire_node::onion::Via::Nodes(via.to_vec());
+        let records = vec![oddwire_node::OnionRecord { kind: 99, value: text.to_vec().into() }];
+        let to = oddwire_node::onion::OnionDestination::Node(c.id());
+        oddwire_node::onion::OutgoingOnion { to, via, records }
+    };
+    b.send_onion_message(&outgoing(&[], b"of the node itself")).await.unwrap();
+    honest.send_onion_message(&outgoing(&[b.id()], b"of a quiet peer")).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        match next(&mut at_c).await {
+            Event::OnionMessage(message) => {
+                seen.extend(message.records.first().map(|text| text.value.clone()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, ["of the node itself", "of a quiet peer"]);
+    assert!(c.onion_traffic().delivered < 20);
+}
+
+#[tokio::test]
 async fn nonsense_is_refused_with_its_reason() {
     let node = start(1).await;
     let mut events = node.subscribe(EventFilter::onions());
