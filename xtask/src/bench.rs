@@ -112,8 +112,10 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
 /// answer.
 fn measure(workspace: &Workspace, wanted: &[&Bench], is_quick: bool) -> Result<(Results, Vec<String>)> {
     let build = ["bench", "--package=oddwire-benches", "--locked"];
-    // All of them first, so that no compiler runs beside a measurement.
-    run::show(workspace.cargo(&build).arg("--no-run"))?;
+    // All that are wanted first, so that no compiler runs beside a measurement. Each is linked with all that it is compared
+    // with, which takes minutes: the others are left alone.
+    let names = wanted.iter().map(|bench| format!("--bench={}", bench.name));
+    run::show(workspace.cargo(&build).arg("--no-run").args(names))?;
     let figures = workspace.target().join("bench-figures.jsonl");
     if figures.exists() {
         fs::remove_file(&figures).with_context(|| format!("could not remove {}", figures.display()))?;
