@@ -84,6 +84,10 @@ pub(crate) const ONION_ADDRESSES: usize = 1_024;
 /// and told.
 pub(crate) const ONION_CALLS: usize = 16;
 
+/// From the end of such a call until the same node is called again: strangers cannot have us knock at a dead node's door all
+/// the time. Meanwhile messages for it are dropped and told.
+pub(crate) const ONION_CALL_REST: Duration = Duration::from_secs(10);
+
 /// Onion messages that wait for one such call. Beyond, they are dropped and told.
 pub(crate) const ONION_MESSAGES_PER_CALL: usize = 8;
 

@@ -114,11 +114,12 @@ impl Node {
     }
 
     /// Sends what is queued for the peer (for at most [`Limits::drain`]), closes the connection and returns when it is
-    /// gone. What could not be sent in time is in the event that tells of the end.
+    /// gone. What could not be sent in time is in the event that tells of the end. No onion message has it connected again.
     ///
     /// # Errors
     /// [`DisconnectError::NotConnected`].
     pub async fn disconnect(&self, id: &NodeId) -> Result<(), DisconnectError> {
+        self.shared().onions.forget_address(id);
         let peer = self.shared().registry.get(id).ok_or(DisconnectError::NotConnected)?;
         peer.close(CloseReason::LocalDisconnect);
         peer.gone().await;

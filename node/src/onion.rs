@@ -163,7 +163,8 @@ pub enum OnionDrop {
     /// The next node is not connected, and no address of it is known.
     #[error("the next node {0} is not connected, and no address of it is known")]
     NotConnected(NodeId),
-    /// The next node could not be connected to, or too many others are being connected to for the sake of messages.
+    /// The next node could not be connected to, now or a moment ago; or too many others are being connected to for the sake
+    /// of messages.
     #[error("the next node {0} could not be connected to")]
     NotReached(NodeId),
     /// The next node does not offer onion messages.

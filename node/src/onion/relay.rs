@@ -79,6 +79,11 @@ impl Relay {
         self.addresses.learn(id, address);
     }
 
+    /// Has a peer not be called for the sake of a message.
+    pub(crate) fn forget_address(&self, id: &NodeId) {
+        self.addresses.forget(id);
+    }
+
     pub(crate) fn traffic(&self) -> OnionTraffic {
         let Counters { received, delivered, forwarded, dropped } = &self.counters;
         let [received, delivered, forwarded, dropped] =
@@ -272,16 +277,16 @@ pub(super) fn payload_of(message: &Wire<'_>) -> Vec<u8> {
 
 /// Has a parcel wait while its next node is called, if an address is known.
 fn call(shared: &Arc<Shared>, next: NodeId, parcel: Parcel) -> Result<(), OnionDrop> {
-    match shared.onions.addresses.wait(next, parcel) {
+    match shared.onions.addresses.wait(next, parcel, Instant::now()) {
         Call::UnderWay => Ok(()),
         Call::Unknown => Err(OnionDrop::NotConnected(next)),
-        Call::TooMany => Err(OnionDrop::NotReached(next)),
+        Call::TooMany | Call::Resting => Err(OnionDrop::NotReached(next)),
         Call::Begin(address) => {
             tracing::debug!(peer = %next, "connecting for the sake of an onion message");
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
                 let reached = dial::connect(&shared, next, address).await.is_ok();
-                for parcel in shared.onions.addresses.called(&next) {
+                for parcel in shared.onions.addresses.called(&next, Instant::now()) {
                     hand_over_parcel(&shared, next, parcel, reached);
                 }
             });

@@ -124,8 +124,9 @@ async fn a_custom_message_arrives_like_one_from_a_peer() {
 async fn a_node_that_was_called_before_is_called_again_for_a_message() {
     let [a, b, c] = line().await;
     let mut at_c = c.subscribe(EventFilter::all());
-    b.disconnect(&c.id()).await.unwrap();
-    while !matches!(next(&mut at_c).await, Event::Disconnected { .. }) {}
+    let mut ends_at_b = b.subscribe(EventFilter::connections());
+    c.disconnect(&b.id()).await.unwrap();
+    while !matches!(next(&mut ends_at_b).await, Event::Disconnected { .. }) {}
     a.send_onion_message(&to_node(c.id(), &[&b], b"wake up")).await.unwrap();
     loop {
         if let Event::OnionMessage(message) = next(&mut at_c).await {
@@ -150,6 +151,41 @@ async fn a_node_that_was_called_before_is_called_again_for_a_message() {
         other => panic!("{other:?}"),
     }
     assert_eq!(b.onion_traffic().dropped, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_was_sent_away_is_not_called_again() {
+    let [a, b, c] = line().await;
+    let mut at_b = b.subscribe(EventFilter::onions());
+    b.disconnect(&c.id()).await.unwrap();
+    a.send_onion_message(&to_node(c.id(), &[&b], b"wake up")).await.unwrap();
+    match next(&mut at_b).await {
+        Event::OnionDropped(dropped) => assert_eq!(dropped.reason, OnionDrop::NotConnected(c.id())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_dead_node_is_not_called_for_each_message() {
+    let [a, b, c] = line().await;
+    let mut at_b = b.subscribe(EventFilter::all());
+    c.shutdown().await;
+    while !matches!(next(&mut at_b).await, Event::Disconnected { .. }) {}
+    let mut calls = 0;
+    for _ in 0..3 {
+        a.send_onion_message(&to_node(c.id(), &[&b], b"wake up")).await.unwrap();
+        loop {
+            match next(&mut at_b).await {
+                Event::ConnectFailed { .. } => calls += 1,
+                Event::OnionDropped(dropped) => {
+                    assert_eq!(dropped.reason, OnionDrop::NotReached(c.id()));
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(calls, 1);
 }
 
 #[tokio::test]
