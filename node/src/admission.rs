@@ -2,7 +2,7 @@
 //!
 //! The question is asked when the handshake is done, `init` has been exchanged and the registry has the connection, so
 //! that messages can be sent to the peer while it is being answered. Until then nobody is told of the peer, and its
-//! custom messages are held back ([`Held`]); its pings and the like are answered as ever. An answer that takes longer
+//! custom messages are held back; its pings and the like are answered as ever. An answer that takes longer
 //! than [`Limits::admission`](crate::Limits::admission) is not waited for: the peer stays.
 
 use core::future::Future;

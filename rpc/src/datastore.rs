@@ -15,7 +15,7 @@
 //! log-structured stores (`sled`, `fjall`) spread over a directory and work in threads of their own for loads that plugins do
 //! not have.
 //!
-//! What a key is: [`key`]. What can be done with the entries: [`entries`].
+//! What a key is: `key`. What can be done with the entries: `entries`.
 
 use std::fs::OpenOptions;
 use std::io;

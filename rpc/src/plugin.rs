@@ -11,10 +11,10 @@
 //!                  process  (standard input, output, error; always killed, always reaped)
 //! ```
 //!
-//! - [`host`]: which plugins there are and what they registered; [`start`]: how one comes to run, and how it stops.
-//! - [`process`], [`channel`], [`incoming`]: one plugin's process, the conversation with it, what it says by itself.
-//! - [`manifest`], [`hook`], [`topic`], [`directory`]: what a plugin may register, judged without a process.
-//! - [`tell`], [`inbox`], [`gate`], [`command`]: notifications; messages of peers; who may connect; calls of clients.
+//! - `host`: which plugins there are and what they registered; `start`: how one comes to run, and how it stops.
+//! - `process`, `channel`, `incoming`: one plugin's process, the conversation with it, what it says by itself.
+//! - `manifest`, `hook`, `topic`, `directory`: what a plugin may register, judged without a process.
+//! - `tell`, `inbox`, `gate`, `command`: notifications; messages of peers; who may connect; calls of clients.
 //!
 //! A plugin is a stranger's program. It may be slow, answer nonsense, die or never answer: it is skipped then, the log says
 //! so, and no peer, client or other plugin waits for it longer than the limits say. What it can cost is in

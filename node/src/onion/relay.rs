@@ -231,7 +231,6 @@ pub(super) fn process(
     match receive(&shared.local.key, path_key, &mut bytes).map_err(OnionDrop::Refused)? {
         Received::Deliver(delivery) => {
             deliver(shared, &delivery)?;
-            count(&shared.onions.counters.delivered);
             Ok(())
         }
         Received::Forward(forward) => {
@@ -355,8 +354,12 @@ fn deliver(shared: &Shared, delivery: &Delivery<'_>) -> Result<(), OnionDrop> {
     });
     if let Some(answer) = wanted {
         // Who waited may have gone in this moment; the path is spent all the same.
-        return answer.send(message).map_err(|_| OnionDrop::SpentPath);
+        answer.send(message).map_err(|_| OnionDrop::SpentPath)?;
+        count(&shared.onions.counters.delivered);
+        return Ok(());
     }
+    // Before anybody is told: whoever hears of it finds it counted.
+    count(&shared.onions.counters.delivered);
     if let Some((kind, payload)) = custom {
         shared.hub.deliver_from_afar(kind, payload, Arc::clone(&message));
     }

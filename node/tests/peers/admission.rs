@@ -102,7 +102,7 @@ async fn whoever_wanted_the_connection_is_told_that_it_did_not_last() {
     };
     let (refused, ()) = tokio::join!(connecting, deciding);
     let refused = refused.unwrap_err().to_string();
-    assert!(refused.ends_with("disconnected by request"), "{refused}");
+    assert!(refused.ends_with("disconnected during connection"), "{refused}");
 }
 
 #[tokio::test]

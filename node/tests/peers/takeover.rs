@@ -154,7 +154,11 @@ async fn coming_and_going_is_told_in_turn() {
         let node = node.clone();
         tokio::spawn(async move {
             for _ in 0..500 {
-                let (older, mut newer) = (RawPeer::open(&node, 7).await, RawPeer::handshake(&node, 7).await);
+                let (mut older, mut newer) =
+                    (RawPeer::open(&node, 7).await, RawPeer::handshake(&node, 7).await);
+                // When the answer to this is here, the node has seen its `init`: it is the older one for both.
+                older.send(&ping(1)).await;
+                assert!(older.receive().await.is_some());
                 assert!(newer.receive().await.is_some());
                 let introduction = newer.seal(&init());
                 // The end of the one and the beginning of the other reach different threads of the node at once.
