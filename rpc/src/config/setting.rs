@@ -1,4 +1,4 @@
-//! One option as somebody gave it, and where: what [`command_line`](super::command_line) and [`file`](super::file) find,
+//! One option as somebody gave it, and where: what `command_line` and `file` find,
 //! before anybody knows whether there is such an option.
 
 use core::fmt;
