@@ -23,8 +23,10 @@ async fn hook_filter_even_type_notifications_method_and_options() {
     let last = plugins.add("last", &json!({"hooks": ["custommsg"], "subscriptions": ["rust_heard"]}), &on);
     let speaker = speaker();
     let options = [option("plugin", &last), option("plugin", &speaker)];
-    let home = Home::start(&[&options[0], &options[1], "--rust-greeting=hi"]);
+    let given = ["--rust-greeting=hi", "--rust-friend=ann", "--rust-friend=bob", "--rust-polite=false"];
+    let home = Home::start(&[&[&*options[0], &options[1]][..], &given].concat());
     let (peer, id) = peer_of(&home).await;
+    home.line(&format!("plugin-rust_speaker: rust welcomes {}", peer.id()));
     home.line("plugin-rust_speaker: rust was told of a connection: ");
     for (kind, is_wanted) in [(32768, true), (32769, false), (32771, true)] {
         send(&peer, &id, kind, b"\x01").await;
@@ -36,8 +38,15 @@ async fn hook_filter_even_type_notifications_method_and_options() {
         }
         home.line(&format!("plugin-last: asked custommsg: {payload}"));
     }
-    let heard = json!({"messages": ["800001", "800301"], "greeting": "hi", "volume": 3});
+    let heard = json!({
+        "messages": ["800001", "800301"], "volume": 3, "network": "regtest",
+        "greeting": "hi", "friends": ["ann", "bob"], "quiet": false, "polite": false,
+    });
     assert_eq!(home.call(&["rust-heard"]), heard);
+    assert_eq!(home.call(&["rust-heard", "1"])["messages"], json!(["800001"]));
+    let refused = refusal(&home.daemon, &["rust-heard", "x"]);
+    assert!(refused.1.contains("\"x\" is no number"), "{refused:?}");
+    assert_eq!(home.call(&["-J", "help", "rust-heard"])["help"][0]["command"], "rust-heard [most]");
 
     let set = home.call(&["setconfig", "rust-volume", "7"]);
     assert_eq!((&set["config"]["value_int"], &set["config"]["dynamic"]), (&json!(7), &json!(true)));
@@ -54,4 +63,13 @@ async fn hook_filter_even_type_notifications_method_and_options() {
     send(&peer, &id, 32768, b"\x02").await;
     home.line("Invalid unknown even msg 800002");
     assert_eq!(refusal(&home.daemon, &["rust-heard"]).0, -32601);
+}
+
+#[test]
+fn it_may_decide_not_to_run_when_it_knows_its_options() {
+    let options = [&*option("plugin", &speaker()), "--rust-quiet", "--rust-polite=true"];
+    let words =
+        "plugin-rust_speaker: Killing plugin: disabled itself at init: nobody can say thank you and nothing";
+    let (home, _) = Home::start_seeing(&options, words);
+    assert_eq!(home.call(&["plugin", "list"])["plugins"], json!([]));
 }

@@ -38,7 +38,8 @@ def test_a_wrong_option_ends_the_start_with_its_name(node_factory, option):
     l1 = node_factory.get_node(options={option: "x"}, start=False, expect_fail=True)
     l1.daemon.start(wait_for_initialized=False, stderr_redir=True)
     assert l1.daemon.wait() == 1
-    assert l1.daemon.is_in_stderr(f"--{option}=x: ")
+    # The value of an option that nobody knows may be a password, and is not shown.
+    assert l1.daemon.is_in_stderr(f"--{option}: " if "nonsense" in option else f"--{option}=x: ")
 
 
 def test_the_log_is_kept(node_factory):
