@@ -26,6 +26,7 @@ mod close;
 mod event;
 mod handshake;
 mod judge;
+mod link;
 mod liveness;
 mod local;
 mod long;
@@ -55,6 +56,7 @@ use crate::node_id::NodeId;
 use crate::noise::{AwaitActOne, AwaitActThree, AwaitActTwo, Initiator, Responder};
 use crate::secret::{EphemeralKey, Secret};
 use close::Farewell;
+use link::{Input, Link, Stage};
 use liveness::{Liveness, Verdict};
 use outbox::{Act, KEEPALIVE_PING, Outbox, Owed};
 use writing::{begin_padding, continue_padding, copy_to_front, seal_message};
@@ -81,26 +83,11 @@ enum State {
     AwaitActTwo(AwaitActTwo),
     AwaitActOne(AwaitActOne),
     AwaitActThree(AwaitActThree),
-    /// The keys stay where they are until the end; only the stage changes.
-    Linked(Link, Stage),
+    /// The keys stay where they are until the end.
+    Linked(Link),
     Closed,
     /// For the moment between two states of the handshake: see [`State::take`].
     Taken([u8; State::ROOM]),
-}
-
-/// Both directions of an encrypted connection.
-struct Link {
-    sealer: Sealer,
-    deframer: Deframer,
-}
-
-/// How far a connection is that has its keys.
-enum Stage {
-    AwaitInit,
-    Open(Liveness),
-    Draining(Liveness),
-    /// A last word is owed, or was; input is not looked at any more, and the key for it is gone.
-    Closing(Option<Farewell>),
 }
 
 impl State {
@@ -116,6 +103,14 @@ impl State {
             room.zeroize();
         }
         taken
+    }
+
+    /// The deframer and how far the connection is, while it reads.
+    fn reading(&mut self) -> Option<(&mut Deframer, &mut Stage)> {
+        match self {
+            Self::Linked(Link { input: Input::Read(deframer, stage), .. }) => Some((deframer, stage)),
+            _ => None,
+        }
     }
 }
 
@@ -246,10 +241,12 @@ impl<L: AsRef<Local>> Connection<L> {
     pub fn phase(&self) -> Phase {
         match &self.state {
             State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => Phase::Handshake,
-            State::Linked(_, Stage::AwaitInit) => Phase::AwaitInit,
-            State::Linked(_, Stage::Open(..)) => Phase::Open,
-            State::Linked(_, Stage::Draining(..)) => Phase::Draining,
-            State::Linked(_, Stage::Closing(_)) => Phase::Closing,
+            State::Linked(link) => match link.input {
+                Input::Read(_, Stage::AwaitInit) => Phase::AwaitInit,
+                Input::Read(_, Stage::Open(..)) => Phase::Open,
+                Input::Read(_, Stage::Draining(..)) => Phase::Draining,
+                Input::Closing(..) => Phase::Closing,
+            },
             State::Closed | State::Taken(..) => Phase::Closed,
         }
     }
@@ -266,7 +263,7 @@ impl<L: AsRef<Local>> Connection<L> {
 
     fn farewell(&self) -> Option<&Farewell> {
         match &self.state {
-            State::Linked(_, Stage::Closing(farewell)) => farewell.as_ref(),
+            State::Linked(Link { input: Input::Closing(farewell, _), .. }) => farewell.as_ref(),
             _ => None,
         }
     }
@@ -290,7 +287,7 @@ impl<L: AsRef<Local>> Connection<L> {
     /// How many bytes are missing of a frame that goes out in pieces.
     fn unfinished(&self) -> usize {
         match &self.state {
-            State::Linked(link, _) => link.sealer.unfinished(),
+            State::Linked(link) => link.sealer.unfinished(),
             _ => 0,
         }
     }
@@ -299,7 +296,7 @@ impl<L: AsRef<Local>> Connection<L> {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
             State::Closed | State::Taken(..) => None,
-            State::Linked(_, Stage::Open(liveness)) => {
+            State::Linked(Link { input: Input::Read(_, Stage::Open(liveness)), .. }) => {
                 Some(liveness.next_check(&self.local.as_ref().deadlines))
             }
             _ => Some(self.deadline),
@@ -339,18 +336,18 @@ impl<L: AsRef<Local>> Connection<L> {
         if !self.outbox.has_room() {
             return Received { consumed: 0, event: None, wanted: 0, message: None };
         }
-        let State::Linked(link, _) = &mut self.state else {
+        let Some((deframer, _)) = self.state.reading() else {
             return self.receive_act(now, input);
         };
-        match link.deframer.next_ahead(ahead, input) {
-            Ok(deframed) => {
-                let message = deframed.message;
-                let event = match (message, deframed.passed_over) {
+        match deframer.next_ahead(ahead, input) {
+            Ok(frame) => {
+                let message = frame.message;
+                let event = match (message, frame.passed_over) {
                     (Some(message), _) => self.judge(now, message, even_types),
                     (None, Some(message)) => self.judge_long(now, &message, even_types),
                     (None, None) => None,
                 };
-                Received { consumed: deframed.consumed, event, wanted: deframed.wanted, message }
+                Received { consumed: frame.consumed, event, wanted: frame.wanted, message }
             }
             Err(error) => {
                 self.end(CloseReason::BadFrame(error));
@@ -367,15 +364,15 @@ impl<L: AsRef<Local>> Connection<L> {
 impl<L> Connection<L> {
     /// Makes the keystream of the next frames to be sealed, unless some is there: as many as `ahead` has room for.
     pub fn prepare_sending(&self, ahead: &mut impl Keystream) {
-        if let State::Linked(link, _) = &self.state {
+        if let State::Linked(link) = &self.state {
             link.sealer.prepare(ahead);
         }
     }
 
     /// The same for the next frames to be received.
     pub fn prepare_receiving(&self, ahead: &mut impl Keystream) {
-        if let State::Linked(link, _) = &self.state {
-            link.deframer.prepare(ahead);
+        if let State::Linked(Link { input: Input::Read(deframer, _), .. }) = &self.state {
+            deframer.prepare(ahead);
         }
     }
 }
@@ -390,7 +387,7 @@ impl<L: AsRef<Local>> Connection<L> {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come. Calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let reason = match &mut self.state {
-            State::Linked(_, Stage::Open(liveness)) => {
+            State::Linked(Link { input: Input::Read(_, Stage::Open(liveness)), .. }) => {
                 match liveness.check(&self.local.as_ref().deadlines, now) {
                     Verdict::Alive => {}
                     Verdict::Ask => {
@@ -404,11 +401,9 @@ impl<L: AsRef<Local>> Connection<L> {
             State::AwaitActOne(..) | State::AwaitActTwo(..) | State::AwaitActThree(..) => {
                 CloseReason::HandshakeTimeout
             }
-            State::Linked(_, Stage::AwaitInit) => CloseReason::InitTimeout,
+            State::Linked(Link { input: Input::Read(_, Stage::AwaitInit), .. }) => CloseReason::InitTimeout,
             // They have their reason already.
-            State::Linked(_, Stage::Draining(..) | Stage::Closing(..)) | State::Closed | State::Taken(..) => {
-                CloseReason::LocalDisconnect
-            }
+            State::Linked(_) | State::Closed | State::Taken(..) => CloseReason::LocalDisconnect,
         };
         if now >= self.deadline {
             self.end(reason);
@@ -420,7 +415,7 @@ impl<L: AsRef<Local>> Connection<L> {
     /// # Errors
     /// One ping at a time, only on an open connection, and never longer than a message.
     pub fn ping(&mut self, now: Timestamp, ping: Ping) -> Result<PingSent, PingRefused> {
-        let State::Linked(_, Stage::Open(liveness)) = &mut self.state else {
+        let Some((_, Stage::Open(liveness))) = self.state.reading() else {
             return Err(PingRefused::NotOpen);
         };
         if liveness.caller_awaits_pong() || self.outbox.owes_ping() {
@@ -441,16 +436,18 @@ impl<L: AsRef<Local>> Connection<L> {
     /// sealed, until the driver calls [`finish`](Self::finish) or the drain deadline passes. Before that
     /// phase there is nothing to drain, and the connection ends at once.
     pub fn drain(&mut self, now: Timestamp, reason: CloseReason) {
-        match &mut self.state {
-            State::Linked(_, stage @ Stage::Open(..)) => {
-                if let Stage::Open(liveness) = stage {
+        match self.phase() {
+            Phase::Open => {
+                if let Some((_, stage)) = self.state.reading()
+                    && let Stage::Open(liveness) = stage
+                {
                     *stage = Stage::Draining(*liveness);
                 }
                 self.reason = Some(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
             }
-            State::Linked(_, Stage::Draining(..) | Stage::Closing(..)) => {}
-            _ => self.end(reason),
+            Phase::Draining | Phase::Closing => {}
+            Phase::Handshake | Phase::AwaitInit | Phase::Closed => self.end(reason),
         }
     }
 
@@ -477,10 +474,9 @@ impl<L: AsRef<Local>> Connection<L> {
 
     fn begin_closing(&mut self, now: Timestamp, reason: CloseReason, farewell: Option<Farewell>) {
         match &mut self.state {
-            State::Linked(_, Stage::Closing(..)) => {}
-            State::Linked(link, stage) => {
-                link.deframer.kill();
-                *stage = Stage::Closing(farewell);
+            State::Linked(Link { input: Input::Closing(..), .. }) => {}
+            State::Linked(link) => {
+                link.input.close(farewell);
                 self.outbox.keep_only_init();
                 self.reason.get_or_insert(reason);
                 self.deadline = now.after(self.local.as_ref().deadlines.drain);
@@ -527,13 +523,13 @@ impl<L: AsRef<Local>> Connection<L> {
         ahead: &mut impl Keystream,
         room: &mut [u8],
     ) -> Option<Result<usize, NoRoom>> {
-        let State::Linked(link, stage) = &mut self.state else { return None };
+        let State::Linked(link) = &mut self.state else { return None };
         if link.sealer.unfinished() > 0 {
             return Some(continue_padding(&mut link.sealer, &[], room));
         }
-        let last_word = || match stage {
-            Stage::Closing(farewell) => farewell.take().map(Owed::LastWord),
-            _ => None,
+        let last_word = || match &mut link.input {
+            Input::Closing(farewell, _) => farewell.take().map(Owed::LastWord),
+            Input::Read(..) => None,
         };
         let owed = self.outbox.take().or_else(last_word)?;
         let (local, remote_addr) = (self.local.as_ref(), self.remote_addr);
@@ -579,9 +575,10 @@ impl<L: AsRef<Local>> Connection<L> {
 
     /// The sealer, if the driver's messages may go out now.
     fn flowing(&mut self) -> Result<&mut Sealer, SealRefused> {
-        let State::Linked(link, Stage::Open(..) | Stage::Draining(..)) = &mut self.state else {
+        let State::Linked(link) = &mut self.state else { return Err(SealRefused::NotOpen) };
+        if !matches!(link.input, Input::Read(_, Stage::Open(..) | Stage::Draining(..))) {
             return Err(SealRefused::NotOpen);
-        };
+        }
         if self.outbox.owes_init() {
             return Err(SealRefused::InitFirst);
         }

@@ -173,7 +173,8 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// [`NoRoom`] if they do not fit; nothing is put then.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), NoRoom> {
-        self.claim(bytes.len())?.copy_from_slice(bytes);
+        // As long as each other, and compiled to a plain copy; `copy_from_slice` has a panic that firmware may be left with.
+        self.claim(bytes.len())?.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
         Ok(())
     }
 

@@ -29,7 +29,7 @@
 //! - It opens no socket, reads no clock and draws no random number: bytes, [`connection::Timestamp`]s and the
 //!   [`secret::EphemeralKey`] are arguments. The same bytes always give the same answer.
 //! - It allocates nothing, and it holds no message: state is of fixed size (one direction's cipher is 68
-//!   bytes, a [`connection::Connection`] less than 768, and 640 on a 32-bit processor).
+//!   bytes, a [`connection::Connection`] less than 768, and 592 on a 32-bit processor).
 //! - It panics on nothing that a peer or a caller hands in. What is wrong comes back as a `Copy` error.
 //! - It prints no secret: keys have a redacted `Debug` and are neither `Copy` nor `Clone`.
 //! - It punishes nobody: it says what a peer did, and its user decides what follows.

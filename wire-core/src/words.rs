@@ -35,10 +35,9 @@ pub(crate) fn write(to: &mut impl Write, words: &[Word<'_>]) -> fmt::Result {
 fn decimal(to: &mut impl Write, number: u64) -> fmt::Result {
     // 2^64 has 20 digits.
     let mut digits = [b'0'; 20];
-    let mut left = number;
+    let mut left = number.to_be_bytes();
     for digit in digits.iter_mut().rev() {
-        *digit = digit_of(left % 10);
-        left /= 10;
+        *digit = digit_of(divide_by_ten(&mut left));
     }
     let leading = digits.iter().take_while(|digit| **digit == b'0').count();
     // Zero itself keeps its one digit.
@@ -46,13 +45,26 @@ fn decimal(to: &mut impl Write, number: u64) -> fmt::Result {
     shown.into_iter().try_for_each(|digit| to.write_char(char::from(*digit)))
 }
 
+/// Divides a big-endian number and returns what is left over, byte by byte as on paper: a processor of 32 bits would need a
+/// library to divide all of it at once.
+fn divide_by_ten(number: &mut [u8; 8]) -> u8 {
+    let mut rest = 0;
+    for byte in number {
+        let dividend = u16::from(rest) << 8 | u16::from(*byte);
+        // Both are small: what is carried is less than ten.
+        *byte = u8::try_from(dividend / 10).unwrap_or(0);
+        rest = u8::try_from(dividend % 10).unwrap_or(0);
+    }
+    rest
+}
+
 fn hex(to: &mut impl Write, byte: u8) -> fmt::Result {
-    [byte >> 4, byte & 15].into_iter().try_for_each(|half| to.write_char(char::from(digit_of(half.into()))))
+    [byte >> 4, byte & 15].into_iter().try_for_each(|half| to.write_char(char::from(digit_of(half))))
 }
 
 /// The digit of a number below 16.
-fn digit_of(number: u64) -> u8 {
-    match u8::try_from(number).unwrap_or(0) {
+fn digit_of(number: u8) -> u8 {
+    match number {
         below_ten @ 0..10 => b'0' + below_ten,
         rest => (b'a' - 10).wrapping_add(rest),
     }

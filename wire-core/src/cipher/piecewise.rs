@@ -54,7 +54,7 @@ impl CipherState {
     pub(crate) fn open_piece(&self, text: &mut Piecewise, piece: &[u8], copy: &mut [u8]) {
         let copied = copy.len().min(piece.len());
         if let (Some(copy), Some(front)) = (copy.get_mut(..copied), piece.get(..copied)) {
-            copy.copy_from_slice(front);
+            copy.iter_mut().zip(front).for_each(|(to, byte)| *to = *byte);
             self.xor(text, copy);
         }
         text.pass(piece);

@@ -254,15 +254,10 @@ impl FarewellText {
 /// Writes until the room ends, then stops with an error.
 impl fmt::Write for FarewellText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
-    }
-
-    fn write_char(&mut self, c: char) -> fmt::Result {
-        let mut encoded = [0; char::MAX_LEN_UTF8];
-        let encoded = c.encode_utf8(&mut encoded).as_bytes();
-        let end = self.len + encoded.len();
-        self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(encoded);
-        self.len = end;
-        Ok(())
+        let room = self.text.get_mut(self.len..).unwrap_or_default();
+        let fits = text.floor_char_boundary(room.len());
+        room.iter_mut().zip(text.bytes().take(fits)).for_each(|(to, byte)| *to = byte);
+        self.len += fits;
+        if fits < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -3,7 +3,7 @@
 use super::event::{Event, Received};
 use super::outbox::Act;
 use super::time::Timestamp;
-use super::{CloseReason, Connection, Link, Local, Stage, State};
+use super::{CloseReason, Connection, Link, Local, State};
 use crate::frame::Deframer;
 use crate::limits::{ACT_ONE_LEN, ACT_THREE_LEN, ACT_TWO_LEN, HANDSHAKE_VERSION};
 use crate::node_id::NodeId;
@@ -77,7 +77,7 @@ impl<L: AsRef<Local>> Connection<L> {
         self.outbox.put_init();
         let mut deframer = Deframer::new(opener);
         deframer.set_longest(self.local.as_ref().longest_message);
-        self.state = State::Linked(Link { sealer, deframer }, Stage::AwaitInit);
+        self.state = State::Linked(Link::new(sealer, deframer));
         Received { consumed, event: their_id.map(Event::Authenticated), wanted: 0, message: None }
     }
 }

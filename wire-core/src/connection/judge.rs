@@ -25,7 +25,7 @@ use super::event::{EvenTypes, Event};
 use super::liveness::Liveness;
 use super::outbox::ChannelReply;
 use super::time::Timestamp;
-use super::{CloseReason, Connection, Local, Stage, State};
+use super::{CloseReason, Connection, Local, Stage};
 use crate::message::channel::channel_id_of;
 use crate::message::error::{ALL_CHANNELS, ErrorMessage, WarningMessage};
 use crate::message::init::Init;
@@ -121,7 +121,7 @@ impl<L: AsRef<Local>> Connection<L> {
 
     /// Notes a sign of life. `None` while the peer's `init` is still due.
     pub(super) fn heard(&mut self, now: Timestamp) -> Option<&mut Liveness> {
-        let State::Linked(_, Stage::Open(liveness) | Stage::Draining(liveness)) = &mut self.state else {
+        let Some((_, Stage::Open(liveness) | Stage::Draining(liveness))) = self.state.reading() else {
             return None;
         };
         liveness.heard(now);
@@ -129,7 +129,7 @@ impl<L: AsRef<Local>> Connection<L> {
     }
 
     fn receive_init<'a>(&mut self, now: Timestamp, payload: &'a [u8]) -> Result<Event<'a>, CloseReason> {
-        let State::Linked(_, stage @ Stage::AwaitInit) = &mut self.state else {
+        let Some((_, stage @ Stage::AwaitInit)) = self.state.reading() else {
             return Err(CloseReason::InitRepeated);
         };
         let init = Init::decode(payload).map_err(CloseReason::InvalidInit)?;

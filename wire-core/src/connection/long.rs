@@ -6,7 +6,7 @@
 use super::event::{EvenTypes, Event};
 use super::judge::{PING_FIELDS_LEN, PONG_FIELDS_LEN};
 use super::time::Timestamp;
-use super::{CloseReason, Connection, Local, Stage, State};
+use super::{CloseReason, Connection, Local, Phase};
 use crate::cursor::{Reader, Truncated};
 use crate::frame::PassedOver;
 use crate::limits::CHANNEL_ID_LEN;
@@ -55,7 +55,7 @@ impl<L: AsRef<Local>> Connection<L> {
                 return Ok(Some(too_long));
             }
             // Which features the peer requires cannot be known, and without that BOLT 1 allows no connection.
-            MessageType::INIT if matches!(self.state, State::Linked(_, Stage::AwaitInit)) => {
+            MessageType::INIT if self.phase() == Phase::AwaitInit => {
                 return Err(CloseReason::InitTooLong { len });
             }
             MessageType::INIT => return Err(CloseReason::InitRepeated),

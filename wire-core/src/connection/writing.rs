@@ -7,7 +7,7 @@ use crate::limits::{CHANNEL_ID_LEN, FRAME_OVERHEAD, HEADER_LEN, MESSAGE_TYPE_LEN
 use super::close::MOST_FAREWELL_LEN;
 use super::local::Local;
 use super::outbox::Owed;
-use super::{Connection, Stage, State};
+use super::{Connection, Input, State};
 
 /// The least transmit buffer, in bytes: one warning with the longest text there is, in a frame. All else that the
 /// protocol owes is shorter, or is padding and goes out in pieces.
@@ -19,13 +19,13 @@ impl<L: AsRef<Local>> Connection<L> {
     /// `None` if that is no message, or if `room` has not [`MAX_MESSAGE_LEN`](crate::limits::MAX_MESSAGE_LEN) bytes and it
     /// does not fit. Changes nothing; for a driver that shows its messages to somebody.
     pub fn next_in_clear(&self, room: &mut [u8]) -> Option<usize> {
-        let State::Linked(link, stage) = &self.state else { return None };
+        let State::Linked(link) = &self.state else { return None };
         if link.sealer.unfinished() > 0 {
             return None;
         }
-        let last_word = || match stage {
-            Stage::Closing(farewell) => farewell.clone().map(Owed::LastWord),
-            _ => None,
+        let last_word = || match &link.input {
+            Input::Closing(farewell, _) => farewell.clone().map(Owed::LastWord),
+            Input::Read(..) => None,
         };
         let owed = self.outbox.clone().take().or_else(last_word)?;
         let mut writer = Writer::new(room);

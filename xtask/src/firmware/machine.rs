@@ -30,7 +30,7 @@ pub(super) struct Machine {
 /// Where RAM begins on the board.
 pub(super) const RAM: u64 = 0x2000_0000;
 /// How much of it the image may use: `memory.x`.
-pub(super) const RAM_LEN: usize = 20 * 1024;
+pub(super) const RAM_LEN: usize = 16 * 1024;
 
 impl Machine {
     /// Boots `image`. Its logs are decoded by `defmt-print`.

@@ -33,7 +33,7 @@ const KNOWN: &[Known] = &[
               polls no further than the end",
     },
     Known {
-        within: "critical_section::with",
+        within: "critical_section::",
         panic: "core::cell::panic_already_borrowed",
         why: "a `RefCell` of the board borrowed twice: critical sections borrow it, and none is in another",
     },

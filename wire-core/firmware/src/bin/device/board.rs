@@ -32,6 +32,8 @@ const CYCLES_PER_TICK: u32 = 25_000;
 /// Bytes between the interrupt and the line. When it is full the UART is left alone, and the other side waits.
 const RECEIVE_QUEUE_LEN: usize = 256;
 
+core::arch::global_asm!(include_str!("../../../vectors.s"));
+
 static RECEIVED: ConstStaticCell<Queue<u8, RECEIVE_QUEUE_LEN>> = ConstStaticCell::new(Queue::new());
 static RECEIVER: Mutex<RefCell<Option<Producer<'static, u8>>>> = Mutex::new(RefCell::new(None));
 static READINGS: Mutex<RefCell<Option<Sender<'static, READING_LEN>>>> = Mutex::new(RefCell::new(None));
@@ -284,7 +286,7 @@ mod registers {
     }
 }
 
-/// Every interrupt that has no handler of its own, of which the UART's is one: this board has no crate that names them.
+/// Every interrupt that has no handler of its own; of this board's there is one, the UART's: `vectors.s`.
 #[exception]
 unsafe fn DefaultHandler(_number: i16) {
     receive_all();

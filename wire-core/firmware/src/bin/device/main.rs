@@ -86,7 +86,7 @@ static BUFFERS: ConstStaticCell<Buffers<RX, TX>> = ConstStaticCell::new(Buffers:
 static ECHO_PAYLOAD: ConstStaticCell<Payload> = ConstStaticCell::new(Vec::new());
 static OUTGOING: ConstStaticCell<Outgoing<READING_LEN, QUEUE_LEN>> = ConstStaticCell::new(Outgoing::new());
 /// The connection stays where it is made, so that all its secrets are in one place and wiped there.
-static CONNECTION: ConstStaticCell<Option<Connection<&'static Local>>> = ConstStaticCell::new(None);
+static CONNECTION: StaticCell<Option<Connection<&'static Local>>> = StaticCell::new();
 
 #[entry]
 fn main() -> ! {
@@ -115,7 +115,7 @@ fn main() -> ! {
         buffers: BUFFERS.take(),
         echo: ECHO_PAYLOAD.take(),
         outgoing,
-        connection: CONNECTION.take(),
+        connection: CONNECTION.init(None),
     };
     board::run(device.live(board.line))
 }

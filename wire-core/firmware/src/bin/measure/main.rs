@@ -26,6 +26,8 @@ const REPEATS: u32 = 16;
 /// Message lengths, in bytes.
 const LENGTHS: [usize; 3] = [64, 256, 1024];
 
+core::arch::global_asm!(include_str!("../../../vectors.s"));
+
 #[entry]
 fn main() -> ! {
     let status = match Peripherals::take().map(|core| measure(core.SYST)) {
