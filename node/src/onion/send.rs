@@ -27,7 +27,7 @@ pub struct OutgoingOnion {
     pub to: OnionDestination,
     /// The way there.
     pub via: Via,
-    /// What it says: records with rising types, other than 2 and 4.
+    /// What it says: records with rising types, other than 2 and 4; at most one of type 64 or above.
     pub records: Vec<OnionRecord>,
 }
 

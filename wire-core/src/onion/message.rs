@@ -20,3 +20,6 @@ pub const REPLY_PATH: u64 = 2;
 
 /// What the creator of the path tells the hop, a record of `onionmsg_tlv`.
 pub const ENCRYPTED_RECIPIENT_DATA: u64 = 4;
+
+/// From here on a record of `onionmsg_tlv` is a payload, of which a message carries one at most.
+pub const FIRST_PAYLOAD: u64 = 64;

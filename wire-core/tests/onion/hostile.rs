@@ -70,8 +70,44 @@ fn good_ones_pass() {
     assert_eq!(outcome(&records(&[(4, &sealed(encoded(&onward)))]), true), Ok(NextHop::Node(next)));
     let channel = EncryptedData { short_channel_id: Some(42), ..Default::default() };
     assert_eq!(outcome(&records(&[(4, &sealed(encoded(&channel)))]), true), Ok(NextHop::Channel(42)));
+    // The id goes before the channel, padding and unknown odd records say nothing, and no feature is all features.
+    let id = next.as_bytes();
+    let both = records(&[(1, &[9; 7]), (2, &[0; 8]), (4, id), (14, &[0, 0]), (65_537, b"")]);
+    assert_eq!(outcome(&records(&[(4, &sealed(both))]), true), Ok(NextHop::Node(next)));
     // The last hop may be told nothing at all.
     assert_eq!(outcome(&records(&[(65_537, b"hello")]), false), Ok(NextHop::Node(us().node_id())));
+}
+
+#[test]
+fn another_path_key_goes_before_the_one_that_follows() {
+    let (next, other) = (key([9; 32]).node_id(), key([8; 32]).node_id());
+    let identity = BlindedIdentity::new(&us(), &path_key()).unwrap();
+    for (next_path_key_override, expected) in [(Some(other), other), (None, identity.next_path_key())] {
+        let data = EncryptedData { next_node_id: Some(next), next_path_key_override, ..Default::default() };
+        let payload = records(&[(4, &sealed(encoded(&data)))]);
+        let hops =
+            [Hop { node: identity.node_id(), payload: &payload }, Hop { node: next, payload: &[1, 0] }];
+        let mut packet = vec![0; ONION_OVERHEAD + ONION_AREA_LEN];
+        let mut secrets = [SharedSecret::default(), SharedSecret::default()];
+        construct(session([3; 32]), &hops, &[], &mut packet, &mut secrets).unwrap();
+        match receive(&us(), &path_key(), &mut packet).unwrap() {
+            Received::Forward(forward) => {
+                assert_eq!((forward.next, forward.path_key), (NextHop::Node(next), expected))
+            }
+            Received::Deliver(_) => panic!("there is another hop"),
+        }
+    }
+}
+
+#[test]
+fn a_message_has_one_payload() {
+    for (fields, second) in [
+        (&[(64, &b""[..]), (65_537, b"")][..], 65_537),
+        (&[(1, b""), (65, b"a"), (67, b"b"), (69, b"c")], 67),
+    ] {
+        assert_eq!(outcome(&records(fields), false), Err(ReceiveError::SeveralPayloads { kind: second }));
+    }
+    assert!(outcome(&records(&[(1, b""), (63, b""), (65_537, b"")]), false).is_ok());
 }
 
 #[test]
@@ -144,6 +180,9 @@ fn contents_that_cannot_be_sent() {
     assert_eq!(outcome(&nodes, &[record(4)]), Some(ComposeError::Records { kind: 4 }));
     assert_eq!(outcome(&nodes, &[record(7), record(7)]), Some(ComposeError::Records { kind: 7 }));
     assert_eq!(outcome(&nodes, &[record(7), record(5)]), Some(ComposeError::Records { kind: 5 }));
+    assert_eq!(outcome(&nodes, &[record(63), record(64)]), None);
+    let two = outcome(&nodes, &[record(63), record(64), record(65)]);
+    assert_eq!(two, Some(ComposeError::SeveralPayloads { kind: 65 }));
     assert_eq!(outcome(&[], &[]), Some(ComposeError::NoHops));
     assert_eq!(outcome(&vec![nodes[0]; 33], &[]), Some(ComposeError::TooManyHops { hops: 33 }));
     let long = vec![0; 33_000];

@@ -4,7 +4,7 @@ use core::fmt;
 
 use heapless::Vec;
 
-use super::{ENCRYPTED_RECIPIENT_DATA, REPLY_PATH};
+use super::{ENCRYPTED_RECIPIENT_DATA, FIRST_PAYLOAD, REPLY_PATH};
 use crate::{
     cursor::{NoRoom, Writer},
     limits::{LARGE_ONION_AREA_LEN, ONION_AREA_LEN, ONION_OVERHEAD, TAG_LEN},
@@ -42,7 +42,7 @@ pub struct Route<'a> {
 pub struct Contents<'a> {
     /// The path for an answer.
     pub reply_path: Option<BlindedPath<'a>>,
-    /// The application's records, with rising types other than 2 and 4.
+    /// The application's records, with rising types other than 2 and 4; at most one of them from [`FIRST_PAYLOAD`] on.
     pub records: &'a [TlvRecord<'a>],
 }
 
@@ -83,6 +83,9 @@ pub fn compose<'p>(
     let own = route.nodes.first().map(|node| (Introduction::Node(node.node), blinder.path_key()));
     let theirs = route.path.map(|path| (path.introduction, path.first_path_key));
     let (first, path_key) = own.or(theirs).ok_or(ComposeError::NoHops)?;
+    if let Some(second) = contents.records.iter().filter(|record| record.kind >= FIRST_PAYLOAD).nth(1) {
+        return Err(ComposeError::SeveralPayloads { kind: second.kind });
+    }
     let hops = payloads(&mut blinder, route, contents, scratch)?;
 
     let taken = hops.iter().fold(0_usize, |sum, hop| sum.saturating_add(hop.len()));
@@ -219,6 +222,11 @@ pub enum ComposeError {
         /// The type of the first one that is wrong.
         kind: u64,
     },
+    /// The contents have a second payload: the destination would ignore the message.
+    SeveralPayloads {
+        /// The type of that one.
+        kind: u64,
+    },
     /// A buffer is too small.
     NoRoom(NoRoom),
     /// The blinded part could not be made.
@@ -270,6 +278,10 @@ impl fmt::Display for ComposeError {
                 f,
                 "a record of type {kind} cannot stand here: types rise, and {REPLY_PATH} and \
                  {ENCRYPTED_RECIPIENT_DATA} are not the application's"
+            ),
+            Self::SeveralPayloads { kind } => write!(
+                f,
+                "a second payload, of type {kind}: a message has one record of type {FIRST_PAYLOAD} or above at most"
             ),
             Self::NoRoom(error) => error.fmt(f),
             Self::Path(error) => error.fmt(f),

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ENCRYPTED_RECIPIENT_DATA, REPLY_PATH};
+use super::{ENCRYPTED_RECIPIENT_DATA, FIRST_PAYLOAD, REPLY_PATH};
 use crate::{
     message::{
         bigsize,
@@ -102,11 +102,15 @@ fn deliver_to_us<'a>(
     let stream: &'a [u8] = payload;
     let data = EncryptedData::decode(stream.get(text).unwrap_or_default()).map_err(ReceiveError::Data)?;
     refuse_unknown_features(&data)?;
-    let mut reply_path = None;
+    let (mut reply_path, mut has_payload) = (None, false);
     for record in TlvStream::new(stream) {
         let record = record.map_err(ReceiveError::Payload)?;
         if record.kind == REPLY_PATH {
             reply_path = Some(BlindedPath::decode(record.value).map_err(ReceiveError::ReplyPath)?);
+        }
+        // BOLT 4: one payload, or nodes that know different ones would read different messages.
+        if record.kind >= FIRST_PAYLOAD && core::mem::replace(&mut has_payload, true) {
+            return Err(ReceiveError::SeveralPayloads { kind: record.kind });
         }
     }
     Ok(Delivery { path_id: data.path_id, reply_path, stream })
@@ -172,6 +176,11 @@ pub enum ReceiveError {
     Payload(TlvError),
     /// Its path for an answer is none.
     ReplyPath(PathError),
+    /// There is a second payload in it.
+    SeveralPayloads {
+        /// The type of that one.
+        kind: u64,
+    },
     /// It goes on, and there is more in it for us than the data for the hop.
     MoreThanData {
         /// The type of the first record too many.
@@ -210,6 +219,9 @@ impl fmt::Display for ReceiveError {
             Self::Peel(error) => error.fmt(f),
             Self::Payload(error) => write!(f, "the onion's payload is no onionmsg_tlv: {error}"),
             Self::ReplyPath(error) => write!(f, "the reply path cannot be used: {error}"),
+            Self::SeveralPayloads { kind } => {
+                write!(f, "the message has a second payload, of type {kind}, and may have one only")
+            }
             Self::MoreThanData { kind } => {
                 write!(f, "a message that is to be forwarded has a record of type {kind} for us")
             }
