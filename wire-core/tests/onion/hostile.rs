@@ -92,7 +92,7 @@ fn another_path_key_goes_before_the_one_that_follows() {
         construct(session([3; 32]), &hops, &[], &mut packet, &mut secrets).unwrap();
         match receive(&us(), &path_key(), &mut packet).unwrap() {
             Received::Forward(forward) => {
-                assert_eq!((forward.next, forward.path_key), (NextHop::Node(next), expected))
+                assert_eq!((forward.next, forward.path_key), (NextHop::Node(next), expected));
             }
             Received::Deliver(_) => panic!("there is another hop"),
         }
