@@ -5,6 +5,7 @@
 //! decides the answer. Values are raw text: `5` and `"5"` are the same number.
 
 use core::fmt;
+use core::str::Chars;
 
 use oddwire_node::{Node, NodeId};
 
@@ -318,27 +319,56 @@ pub(crate) fn u64(value: Value<'_>) -> Result<u64, Refused<'_>> {
 
 /// A string with its escapes resolved. `\u` is refused, as Core Lightning refuses it.
 pub(crate) fn unescaped(value: Value<'_>) -> Result<String, Refused<'_>> {
-    let bad = Refused::Bad(BadParam { problem: "should be a string (without \\u)", value });
+    let bad = BadParam { problem: "should be a string (without \\u)", value };
+    resolved(value, |_| None).ok_or(bad.into())
+}
+
+/// A string with all escapes of JSON resolved, for methods that are ours.
+pub(crate) fn string(value: Value<'_>) -> Result<String, Refused<'_>> {
+    resolved(value, utf16_escape).ok_or(BadParam { problem: "should be a string", value }.into())
+}
+
+/// `unicode` reads what stands behind `\u`.
+fn resolved(value: Value<'_>, unicode: impl Fn(&mut Chars<'_>) -> Option<char>) -> Option<String> {
     if value.kind() != Kind::String {
-        return Err(bad);
+        return None;
     }
     let mut text = String::with_capacity(value.raw().len());
     let mut characters = value.raw().chars();
     while let Some(character) = characters.next() {
         text.push(match character {
-            '\\' => match characters.next() {
-                Some('n') => '\n',
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('t') => '\t',
-                Some('r') => '\r',
-                Some(itself @ ('/' | '\\' | '"')) => itself,
-                _ => return Err(bad),
+            '\\' => match characters.next()? {
+                'n' => '\n',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                't' => '\t',
+                'r' => '\r',
+                'u' => unicode(&mut characters)?,
+                itself @ ('/' | '\\' | '"') => itself,
+                _ => return None,
             },
             other => other,
         });
     }
-    Ok(text)
+    Some(text)
+}
+
+/// Four hex digits, or two times four for what is beyond them (RFC 8259, section 7). Half of such a pair is no character.
+fn utf16_escape(characters: &mut Chars<'_>) -> Option<char> {
+    let unit = |characters: &mut Chars<'_>| {
+        let digits = (0..4).map(|_| characters.next()?.to_digit(16));
+        digits
+            .collect::<Option<Vec<u32>>>()?
+            .into_iter()
+            .try_fold(0_u16, |unit, digit| Some(unit << 4 | u16::try_from(digit).ok()?))
+    };
+    let first = unit(characters)?;
+    let second = if matches!(first, 0xd800..=0xdbff) {
+        (characters.next()? == '\\' && characters.next()? == 'u').then(|| unit(characters))?
+    } else {
+        None
+    };
+    char::decode_utf16([first].into_iter().chain(second)).next()?.ok()
 }
 
 /// Bytes in hex of either case, in quotes or not.

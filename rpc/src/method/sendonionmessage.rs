@@ -11,7 +11,7 @@ use crate::error::RpcError;
 use crate::json_writer::object;
 use crate::limits::MAX_ONION_ANSWER_WAIT;
 use crate::onion::{read_path, write_message};
-use crate::params::{Arg, BadParam, Param, hex, number, parse_node_id, u64, unescaped};
+use crate::params::{Arg, BadParam, Param, hex, number, parse_node_id, string, u64};
 use crate::tokenizer::Kind;
 
 const PARAMS: &[Param] = &[
@@ -79,7 +79,7 @@ fn sendonionmessage(call: &Call<'_>) -> Result<Reply, RpcError> {
     });
     let mut tlv_type = Arg::new(&PARAMS[1], u64);
     let mut payload = Arg::new(&PARAMS[2], hex);
-    let mut text = Arg::new(&PARAMS[3], unescaped);
+    let mut text = Arg::new(&PARAMS[3], string);
     let mut msg = Arg::new(&PARAMS[4], hex);
     let mut hops = Arg::new(&PARAMS[5], |value| {
         if value.raw() == "auto" {

@@ -97,3 +97,27 @@ fn node_ids_are_points_in_hex_of_either_case() {
     assert!(parse_node_id(&"zz".repeat(33)).is_none());
     assert!(parse_node_id("").is_none());
 }
+
+#[test]
+fn escapes_of_strings() {
+    let read = |text: &str| {
+        let document = Document::parse(text).unwrap();
+        let value = document.root().unwrap();
+        (string(value).ok(), unescaped(value).ok())
+    };
+    let both = |text: &str| (Some(text.to_owned()), Some(text.to_owned()));
+    assert_eq!(read(r#""a\n\"\\\/ë""#), both("a\n\"\\/ë"));
+    for (text, full) in [
+        (r#""h\u00ebllo""#, Some("hëllo")),
+        (r#""\u0000""#, Some("\0")),
+        (r#""\ud83d\uDe00!""#, Some("\u{1f600}!")),
+        (r#""\ud83d""#, None),
+        (r#""\ud83dx""#, None),
+        (r#""\ud83d\u0041""#, None),
+        (r#""\ude00\ud83d""#, None),
+        ("5 ", None),
+        ("[]", None),
+    ] {
+        assert_eq!(read(text), (full.map(str::to_owned), None), "{text}");
+    }
+}
