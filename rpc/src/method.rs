@@ -33,6 +33,7 @@ mod connect;
 mod createonion;
 mod datastore;
 mod datastoreusage;
+mod decodeonion;
 mod deldatastore;
 mod deprecations;
 mod disconnect;
@@ -128,6 +129,7 @@ pub static METHODS: &[&Method] = &[
     &createonion::METHOD,
     &datastore::METHOD,
     &datastoreusage::METHOD,
+    &decodeonion::METHOD,
     &deldatastore::METHOD,
     &deprecations::METHOD,
     &disconnect::METHOD,

@@ -8,9 +8,9 @@ use tokio::time::{Instant, timeout_at};
 use wire_core::limits::{LARGE_ONION_AREA_LEN, ONION_OVERHEAD};
 use wire_core::message::onion_message::OnionMessage as Wire;
 use wire_core::message::tlv::TlvRecord;
-use wire_core::onion::BlindedPath;
 use wire_core::onion::blinded_path::{self, CreateError, Introduction, PathNode};
 use wire_core::onion::message::{ComposeError, Contents, Keys, MAX_HOPS, Route, compose};
+use wire_core::onion::{BlindedIdentity, BlindedPath, Packet, SharedSecret};
 
 use super::relay::{self, payload_of, process};
 use super::replies::PathId;
@@ -139,6 +139,17 @@ impl Node {
     /// Why it goes no further.
     pub fn inject_onion_message(&self, path_key: &NodeId, packet: &[u8]) -> Result<(), OnionDrop> {
         process(self.shared(), path_key, packet, None).map_err(|stop| stop.reason)
+    }
+
+    /// The secret that the sender of an onion shares with this node, with which its layer for us comes off. For programs
+    /// that look into onions themselves.
+    pub fn onion_secret(&self, packet: &Packet<'_>) -> SharedSecret {
+        packet.shared_secret(&self.shared().local.key)
+    }
+
+    /// Who this node is as a hop of a blinded path, for one path key. `None` cannot be brought about by anybody.
+    pub fn blinded_identity(&self, path_key: &NodeId) -> Option<BlindedIdentity> {
+        BlindedIdentity::new(&self.shared().local.key, path_key)
     }
 }
 

@@ -34,6 +34,7 @@ fn usage_lines() {
             "createonion hops assocdata [session_key] [onion_size]",
             "datastore key [string] [hex] [mode] [generation]",
             "datastoreusage [key]",
+            "decodeonion onion [assocdata] [shared_secrets] [path_key]",
             "deldatastore key [generation]",
             "deprecations enable",
             "disconnect id [force]",

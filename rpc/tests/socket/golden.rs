@@ -183,8 +183,8 @@ async fn replay_steps(name: &str, case: &Json, at: &Daemon, l1: &Daemon, l2: &Da
 /// The lines of our methods are those of the recording, in the same order.
 fn compare_help(recorded: &str, ours: &str) {
     /// Not Core Lightning's, but for the first, whose line there names a value that it does not take alone.
-    const DIFFERENT: [&str; 4] =
-        ["plugin ", "sendonionmessage ", "subscribecustommsg ", "subscribeonionmessage "];
+    const DIFFERENT: [&str; 5] =
+        ["decodeonion ", "plugin ", "sendonionmessage ", "subscribecustommsg ", "subscribeonionmessage "];
     let lines = |answer: &str| -> Vec<String> {
         let answer: Json = serde_json::from_str(answer).unwrap();
         assert_eq!(answer["result"]["format-hint"], "simple");

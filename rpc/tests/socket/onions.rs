@@ -1,7 +1,10 @@
 //! Onion messages from client to client, over daemons that only pass them on.
 
 use oddwire_node::MessageType;
-use serde_json::Value as Json;
+use oddwire_rpc::method::{self, Method};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value as Json, json};
 
 use crate::fixture::{Client, Daemon, connect, request};
 
@@ -39,7 +42,7 @@ async fn a_question_is_answered_by_another_client() {
     let mut listener = subscribed(&c, "subscribeonionmessage").await;
     let mut asker = a.client().await;
     let params = format!(
-        r#"{{"destination":"{}","text":"ping \"me\"","tlv_type":65539,"hops":["{}"],"reply_within":20}}"#,
+        r#"{{"destination":"{}","text":"ping \"me\" \u00eb","tlv_type":65539,"hops":["{}"],"reply_within":20}}"#,
         c.node.id(),
         b.node.id()
     );
@@ -49,7 +52,7 @@ async fn a_question_is_answered_by_another_client() {
     assert_eq!(seen["method"], "onionmessage");
     let fields = &seen["params"]["unknown_fields"];
     assert_eq!(fields[0]["number"], 65539);
-    assert_eq!(fields[0]["value"], faster_hex::hex_string(br#"ping "me""#));
+    assert_eq!(fields[0]["value"], faster_hex::hex_string(r#"ping "me" ë"#.as_bytes()));
     assert_eq!(seen["params"].get("pathsecret"), None);
     let path = &seen["params"]["reply_blindedpath"];
     assert_eq!(path["first_node_id"], b.node.id().to_string());
@@ -166,4 +169,150 @@ async fn what_cannot_be_sent_is_refused() {
     let larger =
         format!(r#"{{"hops":[{{"pubkey":"{far}","payload":"020000"}}],"assocdata":"","onion_size":65470}}"#);
     assert_eq!(call(&a, "createonion", &larger).await["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn onions_are_looked_into() {
+    let [a, b, _c] = line().await;
+    let hops = json!([
+        {"pubkey": a.node.id().to_string(), "payload": "03050101"},
+        {"pubkey": b.node.id().to_string(), "payload": "0200ff"},
+    ]);
+    let made =
+        call(&a, "createonion", &json!({"hops": hops, "assocdata": "aa", "onion_size": 100}).to_string())
+            .await;
+    let (onion, secrets) = (&made["result"]["onion"], &made["result"]["shared_secrets"]);
+    let decoded = async |daemon: &Daemon, mut params: Json| {
+        params["assocdata"] = "aa".into();
+        call(daemon, "decodeonion", &params.to_string()).await
+    };
+
+    // By those on the way, each its layer.
+    let first = json!({"payload": "050101", "records": [{"number": 5, "value": "01"}]});
+    let at_a = decoded(&a, json!({"onion": onion})).await;
+    assert_eq!(at_a["result"]["layers"], json!([first]), "{at_a}");
+    let at_b = decoded(&b, json!({"onion": at_a["result"]["next_onion"]})).await;
+    assert_eq!(at_b["result"], json!({"layers": [{"payload": "00ff"}]}), "{at_b}");
+    // By its maker, all of them.
+    let all = decoded(&b, json!({"onion": onion, "shared_secrets": secrets})).await;
+    assert_eq!(all["result"], json!({"layers": [first, {"payload": "00ff"}]}), "{all}");
+
+    for (params, words) in [
+        (json!({"onion": at_a["result"]["next_onion"]}), "layer 0: the onion's HMAC is wrong"),
+        (
+            json!({"onion": onion, "shared_secrets": [secrets[0], secrets[1], secrets[1]]}),
+            "layer 2: the layer before",
+        ),
+        (json!({"onion": onion, "shared_secrets": [secrets[1]]}), "layer 0: the onion's HMAC"),
+        (json!({"onion": onion, "shared_secrets": []}), "should be an array of secrets"),
+        (
+            json!({"onion": onion, "shared_secrets": secrets, "path_key": a.node.id().to_string()}),
+            "exclude each other",
+        ),
+        (json!({"onion": "00"}), "too short"),
+    ] {
+        let refused = decoded(&a, params).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains(words), "{refused}");
+    }
+
+    // An onion message, with what the maker of the path told this hop.
+    let (onion, path_key) = made_by_hand(&a, &b);
+    let told = call(&a, "decodeonion", &json!({"onion": onion, "path_key": path_key}).to_string()).await;
+    let layer = &told["result"]["layers"][0];
+    assert_eq!(layer["records"][0]["number"], 4, "{told}");
+    assert!(layer["decrypted"].as_str().unwrap().contains(&b.node.id().to_string()), "{told}");
+    let next = json!({"onion": told["result"]["next_onion"], "path_key": layer["next_path_key"]});
+    let last = call(&b, "decodeonion", &next.to_string()).await;
+    assert_eq!(last["result"]["layers"][0]["records"][1]["number"], 99, "{last}");
+}
+
+/// Values of all kinds, among them those that some parameter takes.
+fn values() -> impl Strategy<Value = Json> {
+    let id = "022d223620a359a47ff7f7ac447c85c46c923da53389221a0054c11c1e3ca31d59";
+    let one = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<u64>().prop_map(Json::from),
+        (0..200_000_u64).prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+        "([0-9a-fA-F]{2}){0,200}".prop_map(Json::from),
+        "[0-9a-fx]{0,70}".prop_map(Json::from),
+        Just(json!(id)),
+        Just(json!("41".repeat(32))),
+        Just(json!("auto")),
+        Just(json!(format!("00{id}{}", "00".repeat(100)))),
+    ];
+    one.prop_recursive(3, 16, 4, |inner| {
+        let name = prop_oneof![
+            Just("pubkey"),
+            Just("payload"),
+            Just("first_node_id"),
+            Just("first_path_key"),
+            Just("hops"),
+            Just("blinded_node_id"),
+            Just("encrypted_recipient_data"),
+            Just("id"),
+            Just("channel"),
+            Just("delay"),
+            Just("amount_msat"),
+        ];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            proptest::collection::vec((name, inner), 0..4).prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+/// A call of a method about onions, its parameters by name or by position.
+fn calls() -> impl Strategy<Value = (&'static Method, Json)> {
+    let methods: Vec<_> = [
+        "createonion",
+        "decodeonion",
+        "injectonionmessage",
+        "sendonion",
+        "sendonionmessage",
+        "subscribeonionmessage",
+    ]
+    .map(|name| method::find(name).unwrap())
+    .into();
+    let given = proptest::collection::vec(proptest::option::weighted(0.8, values()), 14);
+    (proptest::sample::select(methods), given, any::<bool>()).prop_map(|(method, given, by_name)| {
+        let params = if by_name {
+            let named = method.params.iter().zip(given);
+            named.filter_map(|(param, value)| Some((param.name.to_owned(), value?))).collect()
+        } else {
+            given
+                .into_iter()
+                .take(method.params.len())
+                .map(Option::unwrap_or_default)
+                .collect::<Vec<_>>()
+                .into()
+        };
+        (method, params)
+    })
+}
+
+#[test]
+fn parameters_of_any_kind_are_answered() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Without a peer nothing is sent, so no answer is waited for.
+    let daemon = runtime.block_on(Daemon::start("lightning-1"));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
+    let outcome = runner.run(&calls(), |(method, params)| {
+        let answer = runtime.block_on(call(&daemon, method.name, &params.to_string()));
+        let code = answer["error"]["code"].as_i64();
+        prop_assert!(
+            answer["result"].is_object() || matches!(code, Some(-32602 | -32600 | -1 | 204)),
+            "{}",
+            answer
+        );
+        Ok(())
+    });
+    outcome.unwrap();
 }
