@@ -487,9 +487,10 @@ impl Host {
     /// Listens to the node, and to the log, for as long as some plugin wants to hear of it.
     fn follow_events(&self, state: &mut State) {
         let is_of_interest = |entry: &Entry| {
-            let topics = ["connect", "disconnect", "custommsg"];
+            let topics = ["connect", "disconnect", "custommsg", "onionmessage_forward_fail"];
             let wants = |wanted: &String| topics.iter().any(|topic| topic::covers(wanted, topic));
-            let hooks = entry.manifest.hooks.iter().any(|wish| wish.hook == Hook::CustomMessage);
+            let about = [Hook::CustomMessage, Hook::OnionMessage, Hook::OnionMessageSecret];
+            let hooks = entry.manifest.hooks.iter().any(|wish| about.contains(&wish.hook));
             entry.stage == Stage::Active && (hooks || entry.manifest.subscriptions.iter().any(wants))
         };
         let wanted = state.entries.iter().any(is_of_interest);

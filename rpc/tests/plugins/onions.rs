@@ -73,3 +73,23 @@ async fn plugins_see_onion_messages() {
     send(&peer, OnionDestination::Node(id), &[], custom).await;
     home.line(r#"plugin-first: told custommsg: {"custommsg":{"hops":{},"payload":"8001aa"}}"#);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_wants_nothing_else_sees_them_too() {
+    let plugins = Plugins::new();
+    let hook = json!({"hooks": ["onion_message_recv"]});
+    let hook = plugins.add("hook", &hook, &json!({"onion_message_recv": "seen"}));
+    let topic = json!({"subscriptions": ["onionmessage_forward_fail"]});
+    let topic = plugins.add("topic", &topic, &json!({"onionmessage_forward_fail": "log"}));
+    let home = Home::start(&[]);
+    let (peer, id) = peer_of(&home).await;
+    let record = || OnionRecord { kind: 65_539, value: b"hello".to_vec().into() };
+    home.start_plugin(&hook);
+    send(&peer, OnionDestination::Node(id), &[], record()).await;
+    home.line("plugin-hook: asked onion_message_recv: ");
+    home.call(&["plugin", "stop", "hook"]);
+    home.start_plugin(&topic);
+    let nobody = Identity::from_secret(&Secret::new([9; 32])).unwrap().node_id();
+    send(&peer, OnionDestination::Node(nobody), &[id], record()).await;
+    home.line("plugin-topic: told onionmessage_forward_fail: ");
+}
