@@ -12,12 +12,21 @@ use crate::running::{Daemon, Process, follow, oddwire_cli, oddwired, text, wait_
 
 /// A directory with plugins in it.
 pub(crate) struct Plugins {
-    directory: TempDir,
+    path: PathBuf,
+    /// Removed in the end.
+    _temporary: Option<TempDir>,
 }
 
 impl Plugins {
     pub(crate) fn new() -> Plugins {
-        Plugins { directory: tempfile::tempdir().unwrap() }
+        let directory = tempfile::tempdir().unwrap();
+        Plugins { path: directory.path().to_owned(), _temporary: Some(directory) }
+    }
+
+    /// In a directory of somebody else's, which is made.
+    pub(crate) fn at(path: &Path) -> Plugins {
+        std::fs::create_dir_all(path).unwrap();
+        Plugins { path: path.to_owned(), _temporary: None }
     }
 
     /// A plugin with this manifest (`options` and `rpcmethods` may be left out) that does these things.
@@ -39,7 +48,7 @@ impl Plugins {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
 }
 

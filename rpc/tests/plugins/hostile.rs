@@ -221,3 +221,121 @@ fn one_that_answers_no_calls_leaves_room_for_others() {
     home.call(&["plugin", "stop", "slow"]);
     assert_eq!(refusal(&home.daemon, &["wait"]).0, -32601);
 }
+
+#[test]
+fn ten_thousand_calls_at_once_are_all_answered() {
+    const CALLS: u64 = 10_000;
+    let plugins = Plugins::new();
+    let manifest = json!({"rpcmethods": [{"name": "work", "usage": ""}]});
+    let home =
+        Home::start(&[&option("plugin", &plugins.add("worker", &manifest, &json!({"work": "params"})))]);
+    let mut client = UnixStream::connect(home.daemon.dir.join("regtest/lightning-rpc")).unwrap();
+    let answers = client.try_clone().unwrap();
+    let asking = std::thread::spawn(move || {
+        for id in 0..CALLS {
+            // Every second one with the id of the one before.
+            let call = json!({"jsonrpc": "2.0", "id": id / 2, "method": "work", "params": [id]});
+            client.write_all(call.to_string().as_bytes()).unwrap();
+        }
+        client
+    });
+    let answers =
+        serde_json::Deserializer::from_reader(std::io::BufReader::new(answers)).into_iter::<Value>();
+    let mut seen = vec![false; usize::try_from(CALLS).unwrap()];
+    for answer in answers.take(seen.len()) {
+        let answer = answer.unwrap();
+        let number = answer["result"]["params"][0].as_u64().unwrap();
+        assert_eq!(answer["id"], number / 2, "{answer}");
+        let was_seen = std::mem::replace(&mut seen[usize::try_from(number).unwrap()], true);
+        assert!(!was_seen, "{answer}");
+    }
+    drop(asking.join().unwrap());
+}
+
+#[test]
+fn one_with_huge_answers() {
+    let plugins = Plugins::new();
+    let methods = ["large", "too-large", "small"].map(|name| json!({"name": name, "usage": ""}));
+    // As much as an answer may have, and more.
+    let on = json!({"large": "large", "too-large": "too-large", "small": "continue"});
+    let path = plugins.add("verbose", &json!({"rpcmethods": methods}), &on);
+    let home = Home::start(&[&option("plugin", &path)]);
+    let large = home.call(&["large"]);
+    assert_eq!(large["text"].as_str().unwrap().len(), 60 << 20);
+    home.call(&["small"]);
+    let refused = refusal(&home.daemon, &["too-large"]);
+    assert_eq!(refused, (-4, "Plugin terminated before replying to RPC call.".to_owned()));
+    home.line("plugin-verbose: Killing plugin: Request is longer than 67108864 bytes");
+    assert_eq!(home.call(&["listpeers"]), json!({"peers": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_answers_twice() {
+    let plugins = Plugins::new();
+    let manifest = json!({"hooks": [{"name": "custommsg", "before": ["honest"]}]});
+    let twice = plugins.add("twice", &manifest, &json!({"custommsg": "twice"}));
+    let honest = plugins.add("honest", &json!({"hooks": ["custommsg"]}), &json!({"custommsg": "count"}));
+    let home = Home::start(&[&option("plugin", &twice), &option("plugin", &honest)]);
+    let (peer, id) = peer_of(&home).await;
+    for number in 0..1_000_u32 {
+        send(&peer, &id, 32769, &number.to_be_bytes()).await;
+    }
+    home.line("plugin-twice: answer with an id that nobody waits for: cln:custommsg#");
+    home.line("(512 of them now)");
+    home.line("plugin-honest: counted 1000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_closes_its_standard_input() {
+    let plugins = Plugins::new();
+    let manifest = json!({"hooks": [{"name": "custommsg", "before": ["honest"]}], "custommessages": [40000],
+        "rpcmethods": [{"name": "work", "usage": ""}]});
+    let deaf = plugins.add("deaf", &manifest, &json!({"custommsg": "close-input", "work": "params"}));
+    let honest = plugins.add("honest", &json!({"hooks": ["custommsg"]}), &json!({"custommsg": "seen"}));
+    let home = Home::start(&[&option("plugin", &deaf), &option("plugin", &honest)]);
+    let (peer, id) = peer_of(&home).await;
+    send(&peer, &id, 32769, &[0]).await;
+    home.line("plugin-honest: asked custommsg: 800100");
+    // It has answered, and still runs; what it is asked from now on is refused without a wait.
+    send(&peer, &id, 32769, &[1]).await;
+    home.line("plugin-deaf: custommsg hook: it does not read: going on without it (1");
+    home.line("connectd: Now allowing 0 custom message types");
+    home.line("plugin-honest: asked custommsg: 800101");
+    let refused = refusal(&home.daemon, &["work"]);
+    assert_eq!(refused.0, -3);
+    assert!(refused.1.starts_with("The plugin deaf does not read what it is sent"), "{refused:?}");
+    home.call(&["plugin", "stop", "deaf"]);
+    home.line("plugin-deaf: Killing plugin: stopped by lightningd via RPC");
+}
+
+#[test]
+fn one_that_exits_whatever_it_is_asked() {
+    let plugins = Plugins::new();
+    let manifest = json!({"hooks": ["peer_connected", {"name": "rpc_command", "filters": ["listpeers"]}], "cancheck": true,
+        "rpcmethods": [{"name": "work", "usage": ""}],
+        "options": [{"name": "word", "type": "string", "description": "", "default": "a", "dynamic": true}]});
+    let questions = ["peer_connected", "rpc_command", "setconfig", "check", "work"];
+    let on: serde_json::Map<_, _> =
+        questions.iter().map(|question| ((*question).to_owned(), json!("exit"))).collect();
+    let path = plugins.add("frail", &manifest, &on.into());
+    let (home, other) = (Home::start(&[]), Home::start(&[]));
+    let ends = |what: &dyn Fn()| {
+        home.start_plugin(&path);
+        what();
+        home.line("plugin-frail: Killing plugin: exited during normal operation");
+    };
+    ends(&|| other.daemon.connect(&home.daemon));
+    ends(&|| {
+        let peers = home.call(&["listpeers"]);
+        assert_eq!(
+            peers["peers"].as_array().unwrap().len(),
+            1,
+            "the peer stays, and the call is carried out"
+        );
+    });
+    for call in [&["setconfig", "word", "b"][..], &["check", "work"], &["work"]] {
+        ends(&|| assert_eq!(refusal(&home.daemon, call).0, -4, "{call:?}"));
+    }
+    assert_eq!(refusal(&home.daemon, &["listconfigs", "word"]).0, -32602);
+    assert_eq!(home.call(&["plugin", "list"])["plugins"], json!([]));
+}

@@ -1,5 +1,6 @@
 //! How plugins are found, started, listed and stopped, with which words each step fails, and what they are told.
 
+use std::io::Write;
 use std::process::Command;
 
 use serde_json::json;
@@ -274,6 +275,29 @@ fn a_plugin_that_has_changed_is_started_anew() {
 }
 
 #[test]
+fn a_rescan_starts_what_is_new_or_has_changed_and_leaves_the_rest() {
+    let home = Home::start(&[]);
+    let plugins = Plugins::at(&home.daemon.dir.join("plugins"));
+    let method = |name: &str| json!({"rpcmethods": [{"name": name, "usage": ""}]});
+    plugins.add("stays", &json!({}), &json!({}));
+    let changes = plugins.add("changes", &method("before"), &json!({}));
+    assert_eq!(home.call(&["plugin", "rescan"])["plugins"].as_array().unwrap().len(), 2);
+    home.call(&["before"]);
+    // Its manifest is another now, and so is its program.
+    plugins.add("changes", &method("after"), &json!({}));
+    std::fs::OpenOptions::new().append(true).open(&changes).unwrap().write_all(b"# new\n").unwrap();
+    plugins.add("new", &json!({}), &json!({}));
+    assert_eq!(home.call(&["plugin", "rescan"])["plugins"].as_array().unwrap().len(), 3);
+    home.line("plugin-changes: Killing plugin: Plugin changed, needs restart.");
+    home.call(&["after"]);
+    assert_eq!(refusal(&home.daemon, &["before"]).0, -32601);
+    home.call(&["plugin", "rescan"]);
+    home.daemon.process.signal("TERM");
+    let (_, lines) = home.end();
+    assert!(!lines.iter().any(|line| line.contains("needs restart")), "{lines:#?}");
+}
+
+#[test]
 fn waits_for_plugins_have_an_end() {
     let plugins = Plugins::new();
     let home = Home::start(&["--dev-plugin-patience=1500"]);
@@ -312,6 +336,24 @@ fn feature_bits_belong_to_one() {
     let (home, _) =
         Home::start_seeing(&[&options[0], &options[1]], "Killing plugin: Custom featurebits already present");
     assert_eq!(home.call(&["plugin", "list"])["plugins"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn feature_bits_of_the_daemon_are_not_a_plugins() {
+    let plugins = Plugins::new();
+    let wanting = |name: &str, bits: &str| {
+        let manifest = json!({"featurebits": {"init": bits}, "dynamic": false});
+        option("plugin", &plugins.add(name, &manifest, &json!({})))
+    };
+    // Bit 1 is in our `init`, and bit 0 would make it something that whoever does not know it cannot live with.
+    let (same, other_half, free) =
+        (wanting("same", "02"), wanting("other-half", "01"), wanting("free", "40"));
+    let (home, _) = Home::start_seeing(&[&same, &other_half, &free], "Killing plugin: Custom featurebits");
+    let list = home.call(&["plugin", "list"]);
+    let names = list["plugins"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap());
+    assert!(names.map(|name| name.rsplit('/').next().unwrap()).eq(["free"]), "{list}");
+    let bits = home.call(&["getinfo"])["our_features"]["init"].as_str().unwrap().to_owned();
+    assert!(bits.ends_with("42"), "{bits}");
 }
 
 #[test]

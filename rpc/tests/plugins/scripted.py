@@ -2,9 +2,10 @@
 """A plugin that does what the file beside it says, be it right or wrong: PROGRAM.json has its `manifest`, and under `on` what
 it does when it is asked or told something. It needs nothing but Python, and says what it hears in the daemon's log.
 
-An action is one of: a JSON object (the result), "continue", "seen" (the same with a line in the log), "count",
-"hang", "sleep" (reads nothing any more), "nonsense", "error", "wrong-id", "garbage", "flood", "exit", "log", "stderr",
-"send-then-continue", "call", "disconnect-then-continue", "connect-then-continue", "progress", "params", "tell", or a list of these, one for each time.
+An action is one of: a JSON object (the result), "continue", "seen" (the same with a line in the log), "count", "hang",
+"sleep" (reads nothing any more), "close-input" (and answers), "large", "too-large", "twice", "nonsense", "error", "wrong-id",
+"garbage", "flood", "exit", "log", "stderr", "send-then-continue", "call", "disconnect-then-continue",
+"connect-then-continue", "progress", "params", "tell", or a list of these, one for each time.
 """
 
 import json
@@ -89,6 +90,16 @@ def act(action, message):
     elif action == "count":
         count(message["params"]["payload"])
         say({"id": number, "result": {"result": "continue"}})
+    elif action == "close-input":
+        # First, so that whoever sees the answer finds it closed.
+        os.close(0)
+        say({"id": number, "result": {"result": "continue"}})
+        threading.Event().wait()
+    elif action in ("large", "too-large"):
+        say({"id": number, "result": {"text": "x" * ((60 if action == "large" else 65) << 20)}})
+    elif action == "twice":
+        for _ in range(2):
+            say({"id": number, "result": {"result": "continue"}})
     elif action == "nonsense":
         say({"id": number, "result": {"result": "perhaps"}})
     elif action == "error":
