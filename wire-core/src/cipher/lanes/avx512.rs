@@ -18,7 +18,8 @@ pub(super) const LANES: usize = 16;
 /// The block of each place.
 #[target_feature(enable = "avx512f")]
 pub(super) fn blocks(key: &[u32; 8], places: &[Place; LANES], room: &mut [Block; LANES]) {
-    for (block, stream) in room.iter_mut().zip(&keystream(key, places)) {
+    let blocks = transpose(&words(key, places));
+    for (block, stream) in room.iter_mut().zip(&blocks) {
         store(block, *stream);
     }
 }
@@ -26,7 +27,8 @@ pub(super) fn blocks(key: &[u32; 8], places: &[Place; LANES], room: &mut [Block;
 /// Xors whole blocks of one text with its stream from `place` on.
 #[target_feature(enable = "avx512f")]
 pub(super) fn xor_blocks(key: &[u32; 8], place: Place, text: &mut [Block; LANES]) {
-    for (block, stream) in text.iter_mut().zip(&keystream(key, &following(place))) {
+    let blocks = transpose(&words(key, &following(place)));
+    for (block, stream) in text.iter_mut().zip(&blocks) {
         let sealed = xor(load(block), *stream);
         store(block, sealed);
     }
@@ -34,14 +36,14 @@ pub(super) fn xor_blocks(key: &[u32; 8], place: Place, text: &mut [Block; LANES]
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn keystream(key: &[u32; 8], places: &[Place; LANES]) -> [__m512i; LANES] {
+fn words(key: &[u32; 8], places: &[Place; LANES]) -> [__m512i; 16] {
     let start = start(key, places);
     let mut state = start;
     rounds!(state, ());
     for (word, start) in state.iter_mut().zip(&start) {
         *word = add(*word, *start);
     }
-    transpose(&state)
+    state
 }
 
 /// Constants and key are the same in all lanes, counter and nonce each lane's own. The two other words are zero: BOLT 8's
