@@ -58,6 +58,17 @@ pub fn run(data: &[u8]) {
             assert!(frame == *expected, "{lanes:?}, {} bytes", message.len());
             wire.extend_from_slice(&frame);
         }
+        let mut frames: Vec<Vec<u8>> = messages
+            .iter()
+            .map(|message| [&[0; HEADER_LEN], message.as_slice(), &[0; TAG_LEN]].concat())
+            .collect();
+        let mut together: Vec<&mut [u8]> = frames.iter_mut().map(Vec::as_mut_slice).collect();
+        let mut another = Sealer::new(cipher());
+        for _ in 0..before {
+            another.seal(&mut [0; FRAME_OVERHEAD]).expect("there is room");
+        }
+        another.run(&mut Ahead::<5, 1>::new(), announced).seal_many(&mut together).expect("as before");
+        assert!(frames == expected, "{lanes:?}, together");
         let mut rest = wire.as_mut_slice();
         for message in &messages {
             let step = deframer.next_ahead(&mut receiving, rest).expect("intact");

@@ -25,7 +25,7 @@ pub(crate) mod key_schedule;
 )]
 pub(crate) mod lanes;
 pub(crate) mod piecewise;
-mod poly1305;
+pub(crate) mod poly1305;
 
 pub use aead::WrongTag;
 pub use lanes::Lanes;
@@ -91,6 +91,17 @@ impl CipherState {
         tag
     }
 
+    /// As [`Self::seal_with`], for a text whose tag is made later, with others.
+    pub(crate) fn encrypt_with(&mut self, pad: Pad<'_>, text: &mut [u8]) {
+        aead::apply(self.under(), pad, text);
+        self.advance();
+    }
+
+    /// The lanes that it was given.
+    pub(crate) fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
     /// Encrypts the next two texts, the first of at most 64 bytes, for which keystream is made together; returns their tags.
     ///
     /// The key is never replaced between them: [`NONCES_PER_KEY`] is even, and texts come in pairs.
@@ -135,13 +146,19 @@ impl CipherState {
         Under { lanes: self.lanes, key: &self.key, nonce: self.nonce }
     }
 
-    /// BOLT 8, "Lightning Message Key Rotation": ck', k' = HKDF(ck, k), and the nonce starts again at 0.
+    #[inline]
     fn advance(&mut self) {
         self.nonce += 1;
         if self.nonce == NONCES_PER_KEY {
-            self.key = self.chaining_key.mix(self.key.expose());
-            self.nonce = 0;
+            self.rotate();
         }
+    }
+
+    /// BOLT 8, "Lightning Message Key Rotation": ck', k' = HKDF(ck, k), and the nonce starts again at 0.
+    #[cold]
+    fn rotate(&mut self) {
+        self.key = self.chaining_key.mix(self.key.expose());
+        self.nonce = 0;
     }
 }
 

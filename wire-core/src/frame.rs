@@ -16,7 +16,8 @@
 //! - [`Deframer`] is an opener for bytes as they come: any split, one frame per call. A message longer than its owner
 //!   wants it reads through, checks and drops: [`PassedOver`].
 //! - [`Ahead`] holds keystream for frames that are still to come, for several of one run or for one that is waited for;
-//!   the driver owns it and lends it. [`SealRun`] seals a run with it.
+//!   the driver owns it and lends it. [`SealRun`] seals a run with it, and makes the tags of several small frames at once
+//!   if they are handed in together.
 //!
 //! None of them has a buffer, keeps a body or knows what it means: an empty body is a frame like any other
 //! here. They may be moved and kept apart, as the two directions share nothing.
@@ -29,6 +30,7 @@ mod deframer;
 pub(crate) mod long;
 mod opener;
 mod sealer;
+mod together;
 
 use core::fmt;
 
@@ -36,7 +38,8 @@ pub use ahead::{Ahead, Keystream, OnDemand};
 pub use deframer::{Deframed, Deframer};
 pub use long::PassedOver;
 pub use opener::{BodyLen, Opener};
-pub use sealer::{SealRun, Sealer};
+pub use sealer::{SealManyError, SealRun, Sealer};
+pub use together::TOGETHER;
 
 use crate::limits::{FRAME_OVERHEAD, MAX_MESSAGE_LEN};
 

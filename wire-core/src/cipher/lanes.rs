@@ -6,7 +6,7 @@
 //! - [`Lanes`]: a width that this machine has. It cannot be made otherwise, so whoever holds one may use it.
 //! - [`Lanes::blocks`]: keystream for places that the caller names; [`Lanes::xor`]: the stream of one long text.
 //! - `avx512`, `avx512vl`, `avx2`, `sse2`, `neon`: the kernels, with 16, 8, 8, 4 and 4 lanes. `poly_avx2` and `poly_ifma` take many limbs
-//!   into the sum of Poly1305 at once.
+//!   into the sum of Poly1305 at once, `tags_ifma` makes the tags of several small texts at once.
 //! - `portable`: one block at a time, for every machine; small, as firmware uses it, and without unsafe code.
 //!
 //! Unsafe code stands here and below, and nowhere else in this crate: loads and stores of arrays, and calls of functions
@@ -37,13 +37,15 @@ mod portable;
 mod rounds;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+#[cfg(target_arch = "x86_64")]
+mod tags_ifma;
 
 use core::fmt;
 
 use zeroize::Zeroize as _;
 
-use super::poly1305::{LIMB_LEN, Sum};
-use crate::limits::KEY_LEN;
+use super::poly1305::{LIMB_LEN, Pairs, Sum};
+use crate::limits::{KEY_LEN, TAG_LEN};
 
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(has_avx2, "avx2");
@@ -61,6 +63,9 @@ pub(crate) const MOST_LANES: usize = 1;
 
 /// With fewer limbs no vector arithmetic of Poly1305 pays, since the powers of its point must be made first. Measured.
 const FEWEST_LIMBS: usize = 48;
+
+/// Pairs of texts whose tags are made at once.
+pub(crate) const PAIRS: usize = 8;
 
 /// What ChaCha20 makes at a time, in bytes. RFC 8439, 2.3.
 pub(crate) const BLOCK_LEN: usize = 64;
@@ -212,6 +217,27 @@ impl Lanes {
     #[inline]
     pub(super) fn absorb(self, sum: &mut Sum, limbs: &[[u8; LIMB_LEN]]) -> usize {
         if limbs.len() < FEWEST_LIMBS { 0 } else { self.absorb_many(sum, limbs) }
+    }
+
+    /// Whether it makes tags of several texts in less time than one after another.
+    pub(crate) fn makes_tags_together(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512Ifma => true,
+            _ => false,
+        }
+    }
+
+    /// Makes the tags of all short texts, and of all others.
+    pub(crate) fn tags(self, pairs: &Pairs<'_>, room: &mut [[[u8; TAG_LEN]; PAIRS]; 2]) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512Ifma => {
+                // SAFETY: AVX-512F and its IFMA are here, as whoever made this value has found.
+                unsafe { tags_ifma::tags(pairs, room) }
+            }
+            _ => pairs.tags(room),
+        }
     }
 
     fn absorb_many(self, sum: &mut Sum, limbs: &[[u8; LIMB_LEN]]) -> usize {

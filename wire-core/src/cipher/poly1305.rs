@@ -18,7 +18,7 @@ pub(super) use wide::Sum;
 
 use zeroize::Zeroize as _;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, PAIRS};
 use crate::limits::{KEY_LEN, TAG_LEN};
 
 /// What is taken in at a time, in bytes.
@@ -83,9 +83,69 @@ impl Drop for Poly1305 {
     }
 }
 
+/// Bytes of a short text.
+pub(super) const SHORT_LEN: usize = 2;
+
+/// Pairs of texts without associated data, each under a key of its own that has never been used: a short one of two bytes,
+/// and one of any length. Where none is put there are empty ones, and what is made of them means nothing.
+pub(crate) struct Pairs<'a> {
+    pub(super) short_keys: [&'a [u8; KEY_LEN]; PAIRS],
+    /// Their two bytes as a number, little-endian.
+    pub(super) short: [u64; PAIRS],
+    pub(super) keys: [&'a [u8; KEY_LEN]; PAIRS],
+    pub(super) texts: [&'a [u8]; PAIRS],
+    /// How long they are, in bytes.
+    pub(super) lens: [u64; PAIRS],
+}
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn new() -> Self {
+        const NONE: &[u8; KEY_LEN] = &[0; KEY_LEN];
+        Self {
+            short_keys: [NONE; PAIRS],
+            short: [0; PAIRS],
+            keys: [NONE; PAIRS],
+            texts: [&[]; PAIRS],
+            lens: [0; PAIRS],
+        }
+    }
+
+    /// Puts a pair at a place: the keys, and the texts.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        place: usize,
+        [short_key, key]: [&'a [u8; KEY_LEN]; 2],
+        short: [u8; SHORT_LEN],
+        text: &'a [u8],
+    ) {
+        self.short_keys[place] = short_key;
+        self.short[place] = u16::from_le_bytes(short).into();
+        self.keys[place] = key;
+        self.texts[place] = text;
+        self.lens[place] = text.len() as u64;
+    }
+
+    /// The tags of all short texts, and of all others, one after another.
+    pub(super) fn tags(&self, room: &mut [[[u8; TAG_LEN]; PAIRS]; 2]) {
+        let [short_tags, tags] = room;
+        for (place, (short_tag, tag)) in short_tags.iter_mut().zip(tags).enumerate() {
+            let short = self.short[place].to_le_bytes();
+            *short_tag = Self::tag(self.short_keys[place], &short[..SHORT_LEN]);
+            *tag = Self::tag(self.keys[place], self.texts[place]);
+        }
+    }
+
+    fn tag(key: &[u8; KEY_LEN], text: &[u8]) -> [u8; TAG_LEN] {
+        let mut tag = Poly1305::new(key);
+        tag.absorb(text);
+        tag.finish(0, text.len())
+    }
+}
+
 /// A limb of fewer than 16 bytes and zeros. Piece by piece, since a call to copy a few bytes takes longer than they do.
 #[inline]
-fn filled_up(mut rest: &[u8]) -> [u8; LIMB_LEN] {
+pub(super) fn filled_up(mut rest: &[u8]) -> [u8; LIMB_LEN] {
     let (mut limb, mut shift) = (0, 0);
     if let Some((eight, behind)) = rest.split_first_chunk() {
         limb = u128::from(u64::from_le_bytes(*eight));

@@ -23,7 +23,7 @@ use crate::{
         aead::{FIRST_STREAM_BLOCK, Pad},
         lanes::{BLOCK_LEN, Blocks, Place, wipe},
     },
-    limits::{KEY_LEN, LENGTH_LEN, NONCES_PER_KEY},
+    limits::{KEY_LEN, LENGTH_LEN, MAX_MESSAGE_LEN, NONCES_PER_KEY},
     secret::Secret,
 };
 
@@ -85,6 +85,15 @@ pub(super) mod sealed {
         /// is made for all of it at once is the better choice.
         fn for_frame(&mut self, cipher: &CipherState, frames: usize, body_len: usize)
         -> Option<[Pad<'_>; 2]>;
+
+        /// How long a body is, in bytes, that needs nothing beyond what waits for it.
+        fn kept(&self) -> usize;
+
+        /// Makes keystream as [`Self::prepare`] does, and answers for how many of the next frames there is some.
+        fn prepare_several(&mut self, cipher: &CipherState, frames: usize) -> usize;
+
+        /// What is prepared for the length and the body that so many prepared frames come before.
+        fn behind(&self, frames: usize) -> Option<[Pad<'_>; 2]>;
 
         /// What is prepared for the next text of the cipher, if it is a length.
         fn for_length(&self, cipher: &CipherState) -> Option<Pad<'_>>;
@@ -164,6 +173,21 @@ impl<const FRAMES: usize, const BLOCKS: usize> sealed::Sealed for Ahead<FRAMES, 
         Some([frame.for_length(), frame.for_body()])
     }
 
+    fn kept(&self) -> usize {
+        // No more than a body can be long: the rest would never be used.
+        MAX_MESSAGE_LEN.min(BLOCKS * BLOCK_LEN)
+    }
+
+    fn prepare_several(&mut self, cipher: &CipherState, frames: usize) -> usize {
+        self.prepare(cipher, frames);
+        self.prepared()
+    }
+
+    fn behind(&self, frames: usize) -> Option<[Pad<'_>; 2]> {
+        let prepared = self.frames.get(usize::from(self.next)..usize::from(self.end))?;
+        prepared.get(frames).map(|frame| [frame.for_length(), frame.for_body()])
+    }
+
     fn for_length(&self, cipher: &CipherState) -> Option<Pad<'_>> {
         self.front(cipher, cipher.nonce()).map(FramePads::for_length)
     }
@@ -192,6 +216,18 @@ impl sealed::Sealed for OnDemand {
     fn prepare(&mut self, _: &CipherState, _: usize) {}
 
     fn for_frame(&mut self, _: &CipherState, _: usize, _: usize) -> Option<[Pad<'_>; 2]> {
+        None
+    }
+
+    fn kept(&self) -> usize {
+        0
+    }
+
+    fn prepare_several(&mut self, _: &CipherState, _: usize) -> usize {
+        0
+    }
+
+    fn behind(&self, _: usize) -> Option<[Pad<'_>; 2]> {
         None
     }
 

@@ -1,5 +1,7 @@
 //! The sending direction: a body with room around it becomes a frame, in place.
 
+use core::fmt;
+
 use super::long::Unfinished;
 use super::{Keystream, OnDemand, SealError};
 use crate::{
@@ -62,7 +64,7 @@ impl Sealer {
     }
 
     /// Seals a frame which `frames - 1` others will follow.
-    fn seal_next_of(
+    pub(super) fn seal_next_of(
         &mut self,
         ahead: &mut impl Keystream,
         frames: usize,
@@ -116,4 +118,44 @@ impl<A: Keystream> SealRun<'_, A> {
         self.left = self.left.saturating_sub(1);
         Ok(())
     }
+
+    /// Seals the next frames, each where it lies, as [`Self::seal`] one after another would; small ones in less time, if the
+    /// machine has lanes for the tags of several. More than [`TOGETHER`](super::TOGETHER) at a time gain nothing.
+    ///
+    /// # Errors
+    /// [`SealManyError`]: the frames before the refused one are sealed and must be written, it and those behind it are as
+    /// they were.
+    pub fn seal_many(&mut self, frames: &mut [&mut [u8]]) -> Result<(), SealManyError> {
+        let mut sealed = 0;
+        while let Some(rest) = frames.get_mut(sealed..).filter(|rest| !rest.is_empty()) {
+            let together = self.sealer.seal_together(self.ahead, self.left, rest);
+            self.left = self.left.saturating_sub(together);
+            sealed += together;
+            if together == 0
+                && let [frame, ..] = rest
+            {
+                self.seal(frame).map_err(|reason| SealManyError { sealed, reason })?;
+                sealed += 1;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Why not all of several frames were sealed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SealManyError {
+    /// How many at the front were sealed.
+    pub sealed: usize,
+    /// What was the matter with the one behind them.
+    pub reason: SealError,
+}
+
+impl fmt::Display for SealManyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "of several frames {} were sealed, but not the next: {}", self.sealed, self.reason)
+    }
+}
+
+impl core::error::Error for SealManyError {}

@@ -26,8 +26,8 @@ pub(super) const WORTH_IT: usize = 3;
 const LIMB_OF_LANE: [usize; LANES] = [0, 4, 1, 5, 2, 6, 3, 7];
 const LANES: usize = 8;
 
-const MASK_44: u64 = (1 << 44) - 1;
-const MASK_42: u64 = (1 << 42) - 1;
+pub(super) const MASK_44: u64 = (1 << 44) - 1;
+pub(super) const MASK_42: u64 = (1 << 42) - 1;
 
 /// A number per lane, in words of 44 bits.
 pub(super) type Number = [__m512i; 3];
@@ -148,7 +148,7 @@ pub(super) fn add(a: Number, b: Number) -> Number {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn all(word: u64) -> __m512i {
+pub(super) fn all(word: u64) -> __m512i {
     _mm512_set1_epi64(word.cast_signed())
 }
 
@@ -243,7 +243,7 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_words(words: &[u64; LANES]) -> __m512i {
+pub(super) fn load_words(words: &[u64; LANES]) -> __m512i {
     // SAFETY: reads 64 bytes, which is how long the array is; any alignment will do.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }

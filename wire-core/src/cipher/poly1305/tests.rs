@@ -4,7 +4,7 @@ use std::{format, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{LIMB_LEN, Lanes, Poly1305, narrow, wide};
+use super::{LIMB_LEN, Lanes, PAIRS, Pairs, Poly1305, TAG_LEN, narrow, wide};
 
 /// Key, text and tag as hex: RFC 8439, A.3, numbers 7 to 11, whose texts are whole limbs.
 const CARRIES: [[&str; 3]; 5] = [
@@ -105,6 +105,16 @@ fn full_limbs() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|limbs| limbs.into_iter().flat_map(u128::to_le_bytes).collect())
 }
 
+/// What is added to a sum, with a carry through its lower half more often than not.
+fn mask() -> impl Strategy<Value = u128> {
+    prop_oneof![Just(0), Just(u128::from(u64::MAX)), Just(u128::MAX), any::<u128>()]
+}
+
+/// Texts of any small length, whole limbs and others.
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![full_limbs(), proptest::collection::vec(edges(), 0..150)]
+}
+
 /// Bytes that make carries likely.
 fn edges() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(0xff), 1 => Just(0), 1 => Just(0xfb), 1 => any::<u8>()]
@@ -119,6 +129,32 @@ proptest! {
         prop_assert_eq!(wide_value(point, &text), expected);
         for lanes in Lanes::available() {
             prop_assert_eq!(value_with(lanes, point, &text), expected, "{:?}", lanes);
+        }
+    }
+
+    #[test]
+    fn every_width_makes_the_same_tags(
+        pairs in proptest::collection::vec(
+            (any::<[u8; 2]>(), [points(), points()], [mask(), mask()], texts()), 0..=PAIRS
+        ),
+    ) {
+        let mut keys = Vec::new();
+        for (_, points, masks, _) in &pairs {
+            let key = |number: usize| [points[number].to_le_bytes(), masks[number].to_le_bytes()].concat();
+            keys.push([key(0), key(1)].map(|key| <[u8; 32]>::try_from(key).unwrap()));
+        }
+        let mut all = Pairs::new();
+        for (place, ((short, _, _, text), [short_key, key])) in pairs.iter().zip(&keys).enumerate() {
+            all.put(place, [short_key, key], *short, text);
+        }
+        let mut expected = [[[0; TAG_LEN]; PAIRS]; 2];
+        all.tags(&mut expected);
+        for lanes in Lanes::available() {
+            let mut tags = [[[0xee; TAG_LEN]; PAIRS]; 2];
+            lanes.tags(&all, &mut tags);
+            for (tags, expected) in tags.iter().zip(&expected) {
+                prop_assert_eq!(&tags[..pairs.len()], &expected[..pairs.len()], "{:?}", lanes);
+            }
         }
     }
 
