@@ -14,11 +14,10 @@ use std::io::{self, IoSlice};
 
 use tokio::net::TcpStream;
 use wire_core::connection::{Connection, Local, Phase, SealRefused, Timestamp};
-use wire_core::frame::{SealError, SealRun};
 use wire_core::limits::{HEADER_LEN, MAX_FRAME_LEN, TAG_LEN};
 
 use super::handle::Counted;
-use super::keystream::{self, Frames};
+use super::keystream;
 use crate::send_queue::{Consumer, Run};
 use crate::{Direction, NodeId, log};
 
@@ -184,16 +183,21 @@ impl WriteTurn<'_> {
         let frames = run.len();
         keystream::sending(|ahead| {
             let mut sealing = connection.seal_run(ahead, frames)?;
-            run.seal_each(|frame| self.seal_one(&mut sealing, frame).map_err(SealRefused::Frame))
+            run.seal_several(|frames| {
+                for frame in &*frames {
+                    self.log(frame);
+                }
+                sealing.seal_many(frames).map_err(|error| (error.sealed, SealRefused::Frame(error.reason)))
+            })
         })
     }
 
-    fn seal_one(&self, sealing: &mut SealRun<'_, Frames>, frame: &mut [u8]) -> Result<(), SealError> {
+    /// Shows a message that is about to be sealed.
+    fn log(&self, frame: &[u8]) {
         if let (Some(peer), Some(body_and_tag)) = (&self.peer, frame.get(HEADER_LEN..)) {
             let message_len = body_and_tag.len().saturating_sub(TAG_LEN);
             log::message(Direction::Out, peer, body_and_tag.get(..message_len).unwrap_or_default());
         }
-        sealing.seal(frame)
     }
 }
 

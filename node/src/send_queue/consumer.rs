@@ -176,17 +176,28 @@ impl Run<'_> {
         self.frames == 0
     }
 
-    /// Calls `seal` for each frame that is not sealed, in order. A frame is 18 bytes of room, the message, 16 bytes of
-    /// room; `seal` turns it into what goes onto the wire.
+    /// Calls `seal` for the frames that are not sealed, in order, with a few of them at a time. A frame is 18 bytes of room,
+    /// the message, 16 bytes of room; `seal` turns it into what goes onto the wire.
+    ///
+    /// # Errors
+    /// The first error of `seal`, which tells how many of the frames it was given are sealed, and must have left the next one
+    /// and those behind it as they were. These stay unsealed.
+    pub fn seal_several<E>(
+        &mut self,
+        seal: impl FnMut(&mut [&mut [u8]]) -> Result<(), (usize, E)>,
+    ) -> Result<(), E> {
+        self.consumer.in_hand.seal_first(self.frames, seal)
+    }
+
+    /// As [`seal_several`](Self::seal_several), for a `seal` that takes one frame at a time.
     ///
     /// # Errors
     /// The first error of `seal`, which must have left that frame as it was. It and those behind it stay unsealed.
     pub fn seal_each<E>(&mut self, mut seal: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
-        let Consumer { in_hand, .. } = &mut *self.consumer;
-        in_hand.try_for_first(
-            self.frames,
-            |frame| if frame.is_sealed() { Ok(()) } else { frame.seal(&mut seal) },
-        )
+        self.seal_several(|frames| {
+            let mut each = frames.iter_mut().enumerate();
+            each.try_for_each(|(sealed, frame)| seal(frame).map_err(|error| (sealed, error)))
+        })
     }
 
     /// Puts what is sealed and not yet written into `slices`, for one vectored write. Answers how many it has filled.

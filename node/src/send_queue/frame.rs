@@ -149,18 +149,23 @@ impl Frame {
         self.header().sealed
     }
 
-    /// Lets `seal` turn the bytes into what goes onto the wire. If it refuses, the frame counts as not sealed; if it
-    /// panics, as sealed, for then nobody knows what the bytes are.
-    pub(super) fn seal<E>(&mut self, seal: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<(), E> {
-        let kind = self.kind();
+    /// Lends the bytes, to be turned into what goes onto the wire, and the place of the frame behind, so that several frames
+    /// of a list can be lent at once. From here on it counts as sealed.
+    pub(super) fn lend_to_seal(&mut self) -> (&mut [u8], &mut Option<Frame>) {
+        let (kind, len) = (self.kind(), self.len());
+        let start = self.header.as_ptr().wrapping_add(1).cast::<u8>();
+        // SAFETY: as in `bytes`, and `&mut self` keeps every other reference away but the one to the header that is lent with
+        // it. The header lies before these bytes, so the two have nothing in common.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start, len) };
         let header = self.header_mut();
         header.kind = kind;
         header.sealed = true;
-        let result = seal(self.bytes_mut());
-        if result.is_err() {
-            self.header_mut().sealed = false;
-        }
-        result
+        (bytes, &mut header.behind)
+    }
+
+    /// Counts it as not sealed: whoever was lent the bytes left them as they were.
+    pub(super) fn was_not_sealed(&mut self) {
+        self.header_mut().sealed = false;
     }
 
     /// The frame behind this one in a list.

@@ -3,6 +3,8 @@
 
 use std::mem::ManuallyDrop;
 
+use wire_core::frame::TOGETHER;
+
 use super::frame::Frame;
 use super::stack::Chain;
 
@@ -64,19 +66,50 @@ impl List {
         std::iter::successors(self.first(), |frame| frame.behind())
     }
 
-    /// Calls `each` for the first `count` frames in turn, until it answers with an error.
-    pub(super) fn try_for_first<E>(
+    /// Lends those of the first `count` frames that are not sealed to `seal`, in order, as many at a time as are sealed
+    /// together. Sealed ones come before all others.
+    ///
+    /// # Errors
+    /// The first of `seal`, with how many of the frames lent it had sealed. The others count as not sealed, as do those
+    /// that were never lent; if it panics, all that it was lent count as sealed, for then nobody knows what their bytes are.
+    pub(super) fn seal_first<E>(
         &mut self,
         count: usize,
-        mut each: impl FnMut(&mut Frame) -> Result<(), E>,
+        mut seal: impl FnMut(&mut [&mut [u8]]) -> Result<(), (usize, E)>,
     ) -> Result<(), E> {
-        let mut next = self.first.as_mut();
-        for _ in 0..count {
-            let Some(frame) = next else { break };
-            each(frame)?;
-            next = frame.behind_mut().as_mut();
+        let already = self.iter().take_while(|frame| frame.is_sealed()).count();
+        let mut next = self.nth_mut(already);
+        let mut sealed = already;
+        while sealed < count && next.is_some() {
+            let mut lent: [&mut [u8]; TOGETHER] = Default::default();
+            let mut filled = 0;
+            for place in lent.iter_mut().take(count - sealed) {
+                let Some(frame) = next else { break };
+                let behind;
+                (*place, behind) = frame.lend_to_seal();
+                next = behind.as_mut();
+                filled += 1;
+            }
+            if let Err((done, error)) = seal(lent.get_mut(..filled).unwrap_or_default()) {
+                let mut refused = self.nth_mut(sealed + done);
+                while let Some(frame) = refused {
+                    frame.was_not_sealed();
+                    refused = frame.behind_mut().as_mut();
+                }
+                return Err(error);
+            }
+            sealed += filled;
         }
         Ok(())
+    }
+
+    /// The frame that `number` others come before.
+    fn nth_mut(&mut self, number: usize) -> Option<&mut Frame> {
+        let mut next = self.first.as_mut();
+        for _ in 0..number {
+            next = next?.behind_mut().as_mut();
+        }
+        next
     }
 
     fn push_front(&mut self, mut frame: Frame) {

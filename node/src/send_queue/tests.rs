@@ -159,6 +159,59 @@ fn a_frame_that_could_not_be_sealed_keeps_its_payload() {
     assert_eq!(consumer.close()[0].payload(), Some(&b"second"[..]));
 }
 
+/// Frames are lent a few at a time, in order; what was refused, and all behind it, is as it was.
+#[test]
+fn frames_that_could_not_be_sealed_together_keep_their_payloads() {
+    for refused in 0..20 {
+        let (queue, mut consumer) = send_queue(LOOSE);
+        for number in 0..20 {
+            queue.push(KIND, &[number]).unwrap();
+        }
+        {
+            let mut batch = consumer.take();
+            // Two are sealed before, and two more belong to no run.
+            batch.next_run(usize::MAX, 2).unwrap().seal_each(scramble).unwrap();
+            let mut run = batch.next_run(usize::MAX, 18).unwrap();
+            let mut seen = 2;
+            let result = run.seal_several(|frames| {
+                assert!((1..=8).contains(&frames.len()));
+                for (sealed, frame) in frames.iter_mut().enumerate() {
+                    assert_eq!(frame[20..frame.len() - 16], [seen]);
+                    if seen == refused {
+                        return Err((sealed, "refused"));
+                    }
+                    scramble(frame).map_err(|()| (sealed, ""))?;
+                    seen += 1;
+                }
+                Ok(())
+            });
+            let sealed = if (2..18).contains(&refused) { refused } else { 18 };
+            assert_eq!(result, if sealed < 18 { Err("refused") } else { Ok(()) });
+            assert_eq!(seen, sealed);
+            assert_eq!(unwritten(&run).len(), usize::from(sealed) * 37, "only sealed frames may be written");
+            assert_eq!(run.advance(usize::MAX).messages, usize::from(sealed));
+            seen = sealed;
+            // And they can still be sealed.
+            run.seal_several(|frames| {
+                for frame in frames {
+                    assert_eq!(frame[20..frame.len() - 16], [seen]);
+                    scramble(frame).map_err(|()| (0, ""))?;
+                    seen += 1;
+                }
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen, 18);
+            run.advance(usize::MAX);
+        }
+        let left = consumer.close();
+        assert_eq!(
+            left.iter().map(|unsent| unsent.payload()).collect::<Vec<_>>(),
+            [Some(&[18][..]), Some(&[19])]
+        );
+    }
+}
+
 #[test]
 fn an_idle_queue_is_small() {
     // All there is: what is queued is linked through the frames themselves.
