@@ -101,11 +101,7 @@ impl Relay {
             Token::None { first } => {
                 count(&self.counters.dropped);
                 if first {
-                    let text = format!("Ratelimited onion_message: exceeded one per {interval_ms}msec");
-                    // A peer whose queue is full does not hear it; the event is told all the same.
-                    if let Err(error) = peer.warn(&text) {
-                        tracing::debug!(peer = %id, "it is not warned: {error}");
-                    }
+                    warn(peer, &format!("Ratelimited onion_message: exceeded one per {interval_ms}msec"));
                     let waiting = Waiting { peer: id, payload: Bytes::new() };
                     tell(shared, &waiting, OnionDrop::TooFast { interval_ms }, None);
                 }
@@ -201,10 +197,23 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 fn peel(shared: &Arc<Shared>, incoming: &Waiting) {
     let outcome = match Wire::decode(&incoming.payload) {
         Ok(Wire { path_key, packet }) => process(shared, &path_key, packet, Some(incoming)),
-        Err(error) => Err(OnionDrop::Unreadable(error).into()),
+        Err(error) => {
+            // Of what is wrong inside an onion its peer need not know, but this is its own doing.
+            if let Some(peer) = connected(shared, &incoming.peer) {
+                warn(&peer, &format!("Bad onion_message: {error}"));
+            }
+            Err(OnionDrop::Unreadable(error).into())
+        }
     };
     if let Err(stop) = outcome {
         shared.onions.drop_incoming(shared, incoming, stop.reason, stop.outgoing);
+    }
+}
+
+/// A peer whose queue is full does not hear it.
+fn warn(peer: &PeerHandle, text: &str) {
+    if let Err(error) = peer.warn(text) {
+        tracing::debug!(peer = %peer.peer.id, "it is not warned: {error}");
     }
 }
 

@@ -66,6 +66,11 @@ pub enum OnionSendError {
         "the path begins at channel {0}, and this node knows no channels; name the hops to the node there"
     )]
     UnknownChannel(u64),
+    /// The way has a node twice in a row, which would be asked to send the message to itself.
+    #[error(
+        "the way leads from {0} to itself; the hops are without the destination, and without the first node of its path"
+    )]
+    Repeated(NodeId),
     /// It cannot be composed.
     #[error("{0}")]
     Compose(ComposeError),
@@ -160,10 +165,7 @@ async fn way(shared: &Arc<Shared>, message: &OutgoingOnion) -> Result<Vec<NodeId
     }
     let end = match &message.to {
         OnionDestination::Node(id) => Some(*id),
-        OnionDestination::Path(path) => match path.decode().map(|path| path.introduction) {
-            Some(Introduction::Node(id)) => Some(id),
-            _ => None,
-        },
+        OnionDestination::Path(path) => introduction(path.decode().as_ref()),
     };
     if let Some(end) = end {
         if end == shared.id() || shared.registry.get(&end).is_some() {
@@ -192,6 +194,10 @@ fn send(
     let mut nodes: Vec<PathNode<'_>> = way.iter().copied().map(PathNode::new).collect();
     if let OnionDestination::Node(id) = &message.to {
         nodes.push(PathNode::new(*id));
+    }
+    let ids = nodes.iter().map(|node| node.node).chain(introduction(path.as_ref()));
+    if let Some((node, _)) = ids.clone().zip(ids.skip(1)).find(|(node, next)| node == next) {
+        return Err(OnionSendError::Repeated(node));
     }
     let mut room = vec![0; ONION_OVERHEAD + LARGE_ONION_AREA_LEN];
     let reply_path = path_id.map(|id| reply_path(shared, way, path.as_ref(), id, &mut room)).transpose()?;
@@ -223,6 +229,14 @@ fn send(
     Ok(first)
 }
 
+/// The node at which a path begins, if it is named.
+fn introduction(path: Option<&BlindedPath<'_>>) -> Option<NodeId> {
+    match path?.introduction {
+        Introduction::Node(id) => Some(id),
+        Introduction::Channel { .. } => None,
+    }
+}
+
 /// A path to us for an answer, over the nodes that the message goes over. It begins at the node before the destination, or
 /// at the first node of the destination's path: those the destination reaches.
 fn reply_path<'r>(
@@ -232,10 +246,7 @@ fn reply_path<'r>(
     path_id: &PathId,
     room: &'r mut [u8],
 ) -> Result<BlindedPath<'r>, OnionSendError> {
-    let theirs = match path.map(|path| path.introduction) {
-        Some(Introduction::Node(id)) if id != shared.id() => Some(id),
-        _ => None,
-    };
+    let theirs = introduction(path).filter(|id| *id != shared.id());
     let mut nodes: Vec<PathNode<'_>> = theirs.into_iter().map(PathNode::new).collect();
     nodes.extend(way.iter().rev().copied().map(PathNode::new));
     let mut us = PathNode::new(shared.id());

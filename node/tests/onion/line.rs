@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use oddwire_node::onion::{CUSTOM_MESSAGE_RECORD, OnionDestination, OutgoingOnion, Via, session_key};
-use oddwire_node::{Event, EventFilter, MessageType, OnionDrop, OnionRecord, OnionSendError};
-use wire_core::onion::blinded_path::Blinder;
+use oddwire_node::{Event, EventFilter, MessageType, OnionDrop, OnionRecord, OnionSendError, ReplyPath};
+use wire_core::cursor::Writer;
+use wire_core::onion::blinded_path::{self, Blinder, PathNode};
 use wire_core::onion::{Hop, SharedSecret, construct};
 
 use crate::{PATIENCE, arrival, line, next, text, to_node, to_path};
@@ -62,6 +63,36 @@ async fn an_answer_that_cannot_be_read_does_not_end_the_wait() {
     // The longest wait there is, which no clock can name.
     let (answer, ()) = tokio::join!(a.ask_over_onion(&question, Duration::MAX), answered);
     assert_eq!(text(&answer.unwrap()), b"!");
+}
+
+#[tokio::test]
+async fn a_path_may_begin_at_its_sender_and_ways_do_not_stand_still() {
+    let [a, b, c] = line().await;
+    let mut at_c = c.subscribe(EventFilter::onions());
+    let nodes = [&a, &b, &c].map(|node| PathNode::new(node.id()));
+    let mut room = [0; 1000];
+    let path = blinded_path::create(session_key().unwrap(), &nodes, &mut room).unwrap();
+    let mut bytes = vec![0; path.encoded_len()];
+    path.encode(&mut Writer::new(&mut bytes)).unwrap();
+    let path = ReplyPath::from_bytes(bytes).unwrap();
+    // Its first node peels its own layer.
+    let question = OutgoingOnion { via: Via::Auto, ..to_path(&path, &[], b"around?") };
+    let answered = async {
+        let message = arrival(&mut at_c).await;
+        assert_eq!(text(&message), b"around?");
+        c.send_onion_message(&to_path(message.reply_path.as_ref().unwrap(), &[&b], b"yes")).await.unwrap();
+    };
+    // The answer's path begins at A itself, and only A's peers reach that.
+    let (answer, ()) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    assert_eq!(text(&answer.unwrap()), b"yes");
+
+    for (message, node) in [
+        (to_path(&path, &[&b, &a], b""), &a),
+        (to_node(c.id(), &[&b, &c], b""), &c),
+        (to_node(c.id(), &[&b, &b], b""), &b),
+    ] {
+        assert_eq!(a.send_onion_message(&message).await, Err(OnionSendError::Repeated(node.id())));
+    }
 }
 
 #[tokio::test]

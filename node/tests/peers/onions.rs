@@ -175,6 +175,10 @@ async fn nonsense_is_refused_with_its_reason() {
         peer.send(message).await;
         assert_eq!(dropped(&mut events).await, *reason);
     }
+    // What no onion is needed to see the peer is told.
+    let warning = peer.receive().await.unwrap();
+    let text = core::str::from_utf8(&warning[36..]).unwrap();
+    assert!(warning[..2] == [0, 1] && text.starts_with("Bad onion_message: "), "{text}");
     assert_eq!(node.onion_traffic().dropped, u64::try_from(cases.len()).unwrap());
     assert_serves_honest_peer(&node).await;
 }
