@@ -13,8 +13,8 @@ const NAMED: [(u64, &str); 3] = [(64, "invoice_request"), (66, "invoice"), (68, 
 
 /// The members of `onion_message`, as Core Lightning's hooks have them.
 pub(crate) fn write_message(object: &mut ObjectWriter<'_>, message: &OnionMessage) {
-    if let Some(id) = &message.path_id {
-        object.hex("pathsecret", id);
+    if let Some(secret) = path_secret(message) {
+        object.hex("pathsecret", secret);
     }
     if let Some(path) = &message.reply_path {
         write_path(object, "reply_blindedpath", path);
@@ -36,10 +36,16 @@ pub(crate) fn write_message(object: &mut ObjectWriter<'_>, message: &OnionMessag
     });
 }
 
+/// What the path is called that a message came over. Core Lightning's paths are called by secrets of 32 bytes, and it shows
+/// a message over one that is called otherwise like a message without a path.
+pub(crate) fn path_secret(message: &OnionMessage) -> Option<&[u8]> {
+    message.path_id.as_deref().filter(|id| id.len() == 32)
+}
+
 /// What is known of the way of a custom message over several hops.
 pub(crate) fn write_way(object: &mut ObjectWriter<'_>, message: &OnionMessage) {
-    if let Some(id) = &message.path_id {
-        object.hex("pathsecret", id);
+    if let Some(secret) = path_secret(message) {
+        object.hex("pathsecret", secret);
     }
     if let Some(path) = &message.reply_path {
         write_path(object, "reply_blindedpath", path);

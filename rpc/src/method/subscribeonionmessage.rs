@@ -14,7 +14,7 @@ pub(super) static METHOD: Method = Method {
     summary: "Shows the onion messages for this node, as they arrive",
     params: PARAMS,
     page: "After the answer the connection carries one notification `onionmessage` for each onion message whose last hop is this node: \
-`pathsecret` (what the path that it came over was called, if it came over one), `reply_blindedpath` (where an answer goes, if one is \
+`pathsecret` (what the path that it came over was called, if that is 32 bytes), `reply_blindedpath` (where an answer goes, if one is \
 wanted: give it to `sendonionmessage` as `destination`), `invoice_request`, `invoice` and `invoice_error` (if it has them) and \
 `unknown_fields` with `number` and `value` of each other record: all as in Core Lightning's hooks. Answers that somebody waits for are \
 not among these.

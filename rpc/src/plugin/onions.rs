@@ -14,7 +14,7 @@ use super::host::Host;
 use super::{Hook, Subject};
 use crate::json_writer::object;
 use crate::limits::ONION_HOOKS;
-use crate::onion::{write_forward_fail, write_message};
+use crate::onion::{path_secret, write_forward_fail, write_message};
 
 /// The onion messages that are on their way through hooks.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl OnionHooks {
             }
             return;
         }
-        let hook = if message.path_id.is_some() { Hook::OnionMessageSecret } else { Hook::OnionMessage };
+        let hook = if path_secret(message).is_some() { Hook::OnionMessageSecret } else { Hook::OnionMessage };
         let plugins: Vec<_> = host.chain(&hook).about(Subject::Any).collect();
         if plugins.is_empty() {
             return;

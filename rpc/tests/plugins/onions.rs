@@ -86,7 +86,11 @@ async fn one_that_wants_nothing_else_sees_them_too() {
     let record = || OnionRecord { kind: 65_539, value: b"hello".to_vec().into() };
     home.start_plugin(&hook);
     send(&peer, OnionDestination::Node(id), &[], record()).await;
-    home.line("plugin-hook: asked onion_message_recv: ");
+    let shown = r#"{"onion_message":{"unknown_fields":[{"number":65539,"value":"68656c6c6f"}]}}"#;
+    home.line(&format!("plugin-hook: asked onion_message_recv: {shown}"));
+    // Core Lightning's paths have names of 32 bytes; a message over one with another name comes as if over none.
+    send(&peer, OnionDestination::Path(path_to(id, b"short")), &[], record()).await;
+    home.line(&format!("plugin-hook: asked onion_message_recv: {shown}"));
     home.call(&["plugin", "stop", "hook"]);
     home.start_plugin(&topic);
     let nobody = Identity::from_secret(&Secret::new([9; 32])).unwrap().node_id();
