@@ -111,6 +111,20 @@ impl LdkNode {
         address
     }
 
+    /// Connects to another LDK node.
+    pub(crate) async fn connect(&self, other: &LdkNode) {
+        let (manager, address) = (Arc::clone(&self.manager), other.listen().await);
+        tokio::spawn(lightning_net_tokio::connect_outbound(manager, other.id, address).await.unwrap());
+        let connected = async {
+            while self.manager.peer_by_node_id(&other.id).is_none()
+                || other.manager.peer_by_node_id(&self.id).is_none()
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(crate::PATIENCE, connected).await.unwrap();
+    }
+
     /// The next message that LDK's handler was given.
     pub(crate) async fn next(&mut self) -> Seen {
         tokio::time::timeout(crate::PATIENCE, self.seen.recv()).await.unwrap().unwrap()

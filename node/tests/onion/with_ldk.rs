@@ -37,6 +37,25 @@ async fn ldk_carries_between_two_of_ours() {
 }
 
 #[tokio::test]
+async fn two_of_ldk_carry_between_two_of_ours() {
+    let (a, d) = (start_with(1, Limits::default()).await, start_with(2, Limits::default()).await);
+    let (b, c) = (LdkNode::start(77), LdkNode::start(78));
+    b.connect(&c).await;
+    a.connect(b.id(), b.listen().await).await.unwrap();
+    d.connect(c.id(), c.listen().await).await.unwrap();
+    let mut at_d = d.subscribe(EventFilter::onions());
+    let via = oddwire_node::onion::Via::Nodes(vec![b.id(), c.id()]);
+    let question = oddwire_node::onion::OutgoingOnion { via, ..to_node(d.id(), &[], b"over two") };
+    let answered = async {
+        let message = arrival(&mut at_d).await;
+        let path = message.reply_path.as_ref().unwrap();
+        d.send_onion_message(&to_path(path, &[], b"and back")).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    assert_eq!(text(&answer.unwrap()), b"and back");
+}
+
+#[tokio::test]
 async fn ldk_asks_one_of_ours_over_two_of_ours() {
     let [b, c, d] = line().await;
     let mut ldk = LdkNode::start(77);
