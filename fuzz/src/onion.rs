@@ -4,13 +4,14 @@
 //! behind a right HMAC), the data of a blinded path for us (encrypted, for the same reason), or a blinded path.
 //!
 //! Held: an onion of a stranger's making is refused; a path that is read is written as the same bytes; what is forwarded has the
-//! length that it came with, and what is delivered has no record that belongs to the protocol.
+//! length that it came with, and what is delivered has no record that belongs to the protocol, and one payload at
+//! most.
 
 use wire_core::cursor::Writer;
 use wire_core::limits::{ONION_AREA_LEN, ONION_OVERHEAD};
 use wire_core::message::tlv::TlvWriter;
 use wire_core::onion::blinded_path::Blinder;
-use wire_core::onion::message::{ReceiveError, Received, receive};
+use wire_core::onion::message::{FIRST_PAYLOAD, ReceiveError, Received, receive};
 use wire_core::onion::{BlindedIdentity, BlindedPath, EncryptedData, Hop, SharedSecret, construct};
 use wire_core::secret::{EphemeralKey, Secret, StaticKey};
 
@@ -69,6 +70,7 @@ fn wrapped(payload: &[u8], place: Place) {
         Ok(Received::Deliver(delivery)) => {
             assert!(matches!(place, Place::Last));
             assert!(delivery.records().all(|record| record.kind != 2 && record.kind != 4));
+            assert!(delivery.records().filter(|record| record.kind >= FIRST_PAYLOAD).count() <= 1);
         }
         Err(_) => {}
     }
