@@ -323,8 +323,12 @@ pub(crate) fn unescaped(value: Value<'_>) -> Result<String, Refused<'_>> {
     resolved(value, |_| None).ok_or(bad.into())
 }
 
-/// A string with all escapes of JSON resolved, for methods that are ours.
+/// A string with all escapes of JSON resolved, for methods that are ours. A number is its digits, as `oddwire-cli` puts no
+/// quotes around what looks like one.
 pub(crate) fn string(value: Value<'_>) -> Result<String, Refused<'_>> {
+    if value.kind() == Kind::Primitive {
+        return Ok(value.raw().to_owned());
+    }
     resolved(value, utf16_escape).ok_or(BadParam { problem: "should be a string", value }.into())
 }
 
