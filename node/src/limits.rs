@@ -133,7 +133,8 @@ pub struct Limits {
     /// answers `Full`; under 65,569 the longest messages cannot be sent at all. For what is inherited as for messages.
     pub send_queue_bytes: usize,
     /// Events that wait in one subscription. At the limit new events are not stored but counted, and the subscriber is
-    /// told the count as a gap in the place where they are missing. Peers are never slowed.
+    /// told the count as a gap in the place where they are missing. Peers are never slowed. Connects and disconnects have as
+    /// much room again.
     pub backlog_events: usize,
     /// Bytes of message payloads and texts that wait in one subscription. At the limit: as for `backlog_events`.
     pub backlog_bytes: usize,

@@ -57,6 +57,15 @@ pub(crate) struct BacklogLimits {
     pub(crate) bytes: usize,
 }
 
+/// How much of a backlog an event may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// What the limits say.
+    Usual,
+    /// As much again. For what is rare and what a subscriber would miss for long: who has come and who has gone.
+    WithReserve,
+}
+
 impl Backlog {
     pub(super) fn new(limits: BacklogLimits) -> Backlog {
         Backlog { limits, waiting: VecDeque::new(), bytes: 0, missed: 0 }
@@ -68,11 +77,12 @@ impl Backlog {
     }
 
     /// Whether an event of this weight fits now; if not, it is counted as missed and need not be made.
-    pub(super) fn admits(&mut self, weight: usize) -> bool {
+    pub(super) fn admits(&mut self, weight: usize, room: Room) -> bool {
+        let times = if room == Room::WithReserve { 2 } else { 1 };
         // A backlog that is empty takes any one event, so that one larger than the limit is not out of reach for ever.
         let fits = self.waiting.is_empty()
-            || (self.waiting.len() < self.limits.events
-                && self.bytes.saturating_add(weight) <= self.limits.bytes);
+            || (self.waiting.len() < self.limits.events.saturating_mul(times)
+                && self.bytes.saturating_add(weight) <= self.limits.bytes.saturating_mul(times));
         if !fits {
             self.missed += 1;
         }

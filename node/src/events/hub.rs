@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::backlog::{Backlog, BacklogLimits, Waiting};
+use super::backlog::{Backlog, BacklogLimits, Room, Waiting};
 use super::history::{Epoch, From, History, HistoryLimits, Numbered, ResumeError};
 use super::payload::share;
 use super::{Delivery, Event, EventFilter};
@@ -113,7 +113,7 @@ impl Hub {
         backlog.miss(missing);
         for message in kept.filter(|message| message.is_wanted_by(&filter)) {
             let weight = message.content_len();
-            if backlog.admits(weight) {
+            if backlog.admits(weight, Room::Usual) {
                 backlog.store(Waiting::Message(message.clone()), weight);
             }
         }
@@ -130,9 +130,13 @@ impl Hub {
     }
 
     pub(crate) fn publish(&self, event: &Event) {
+        let room = match event {
+            Event::Connected(_) | Event::Disconnected { .. } => Room::WithReserve,
+            _ => Room::Usual,
+        };
         let state = lock(&self.state);
         for subscriber in state.subscribers.iter().filter(|subscriber| subscriber.filter.wants_event(event)) {
-            subscriber.offer(event.weight(), || Waiting::event(event.clone()));
+            subscriber.offer(event.weight(), room, || Waiting::event(event.clone()));
         }
     }
 
@@ -150,7 +154,7 @@ impl Hub {
         let numbered = |payload| Numbered { number, from: From::Peer(*peer), kind, payload, received };
         for subscriber in &state.subscribers {
             if subscriber.filter.wants_message(peer, kind) {
-                subscriber.offer(payload.len(), || {
+                subscriber.offer(payload.len(), Room::Usual, || {
                     Waiting::Message(numbered(copy.get_or_insert_with(|| share(payload)).clone()))
                 });
             }
@@ -170,7 +174,7 @@ impl Hub {
         let number = state.history.take_number();
         let message = Numbered { number, from: From::Afar(onion), kind, payload, received };
         for subscriber in state.subscribers.iter().filter(|one| message.is_wanted_by(&one.filter)) {
-            subscriber.offer(message.content_len(), || Waiting::Message(message.clone()));
+            subscriber.offer(message.content_len(), Room::Usual, || Waiting::Message(message.clone()));
         }
         if self.history_limits.keep_any() {
             state.history.keep(message);
@@ -194,14 +198,14 @@ impl Hub {
 
 impl Subscriber {
     /// Stores an event, which is made only if there is room for it.
-    fn offer(&self, weight: usize, event: impl FnOnce() -> Waiting) {
+    fn offer(&self, weight: usize, room: Room, event: impl FnOnce() -> Waiting) {
         let mut inbox = lock(&self.inbox);
         if inbox.is_closed {
             return;
         }
         // Whoever waits has found nothing. So only the first event wakes; what is missed because it does not fit comes behind
         // others.
-        let is_news = inbox.backlog.admits(weight) && inbox.backlog.store(event(), weight);
+        let is_news = inbox.backlog.admits(weight, room) && inbox.backlog.store(event(), weight);
         drop(inbox);
         if is_news {
             self.news.notify_one();

@@ -70,6 +70,25 @@ fn bytes_are_bounded_and_one_large_message_still_arrives() {
 }
 
 #[test]
+fn a_flood_of_messages_leaves_room_for_who_comes_and_goes() {
+    let hub = hub(BacklogLimits { events: 2, bytes: 1_000 });
+    let mut subscription = hub.subscribe(EventFilter::all());
+    let gone =
+        || Event::Disconnected { id: peer(1), reason: crate::CloseReason::PingTimeout, unsent: [].into() };
+    for _ in 0..4 {
+        send(&hub, &peer(1), 32_769, &[0]);
+    }
+    hub.publish(&gone());
+    let drained = drain(&mut subscription);
+    assert_eq!(drained[..3], ["1:1", "2:1", "-2"]);
+    assert!(drained[3].starts_with("Disconnected"), "{drained:?}");
+    for _ in 0..10 {
+        hub.publish(&gone());
+    }
+    assert_eq!(drain(&mut subscription).last().unwrap(), "-6", "that room has an end too");
+}
+
+#[test]
 fn filters_narrow_and_subscriptions_share_one_copy() {
     let hub = hub(BacklogLimits { events: 100, bytes: 1_000 });
     let (alice, bob) = (peer(1), peer(2));
