@@ -36,6 +36,7 @@ impl Pump {
             calls: JoinSet::new(),
             onions: OnionHooks::default(),
             bytes: 0,
+            missed: 0,
         };
         Pump { task: tokio::spawn(lines.run(events)).abort_handle() }
     }
@@ -74,6 +75,8 @@ struct Lines {
     onions: OnionHooks,
     /// What waits, of all peers.
     bytes: usize,
+    /// Events that came faster than they could be handled.
+    missed: u64,
 }
 
 /// The messages of one peer, in the order of their arrival.
@@ -114,20 +117,30 @@ struct Outcome {
 impl Lines {
     async fn run(mut self, mut events: Subscription) {
         loop {
+            // Each has its turn: neither does a flood of messages keep hooks waiting, nor the other way round.
             tokio::select! {
-                biased;
                 Some(outcome) = self.calls.join_next() => match outcome {
                     Ok(outcome) => self.go_on(outcome),
                     Err(error) => tracing::error!("a hook call broke off: {error}"),
                 },
                 delivery = events.next() => match delivery {
                     Some(Delivery::Event(event)) => self.tell(&event),
-                    Some(Delivery::Gap { missed }) => tracing::warn!(
-                        "plugins are not told of {missed} events: more came than could be handled"
-                    ),
+                    Some(Delivery::Gap { missed }) => self.miss(missed),
                     None => return,
                 },
             }
+        }
+    }
+
+    /// Where many come there are gaps by the thousand; the log is told less and less often.
+    fn miss(&mut self, missed: u64) {
+        let before = self.missed;
+        self.missed = before.saturating_add(missed);
+        if before.leading_zeros() != self.missed.leading_zeros() {
+            tracing::warn!(
+                "plugins are not told of {} messages and other events by now: more came than could be handled",
+                self.missed
+            );
         }
     }
 

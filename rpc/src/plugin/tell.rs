@@ -88,16 +88,14 @@ impl Host {
 
     /// Tells all subscribers of a topic of the daemon's; the member of the topic's name is filled by `fill`.
     pub(crate) fn notify(&self, topic: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
-        if self.is_wanted(topic) {
-            self.tell_all(topic, notification(topic, fill));
+        let subscribers = self.subscribers(topic);
+        if !subscribers.is_empty() {
+            tell_each(&subscribers, topic, notification(topic, fill));
         }
     }
 
     pub(super) fn tell_all(&self, topic: &str, text: String) {
-        let text = Bytes::from(text);
-        for plugin in self.subscribers(topic) {
-            tell(&plugin, topic, text.clone());
-        }
+        tell_each(&self.subscribers(topic), topic, text);
     }
 
     /// Tells one plugin, if it has subscribed.
@@ -166,6 +164,13 @@ fn wrapped(topic: &str, params: &str) -> String {
 
 fn notification(topic: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) -> String {
     wrapped(topic, &object(fill))
+}
+
+fn tell_each(plugins: &[Arc<Plugin>], topic: &str, text: String) {
+    let text = Bytes::from(text);
+    for plugin in plugins {
+        tell(plugin, topic, text.clone());
+    }
 }
 
 fn tell(plugin: &Plugin, topic: &str, text: Bytes) {
