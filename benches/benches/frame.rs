@@ -20,7 +20,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use oddwire_benches::{payload, settings, share_of};
 use ring::aead as ring_aead;
 use wire_core::cipher::{CipherState, Lanes};
-use wire_core::frame::{Ahead, Opener, Sealer, TOGETHER};
+use wire_core::frame::{Ahead, Deframer, Opener, Sealer, TOGETHER};
 use wire_core::limits::{FRAME_OVERHEAD, HEADER_LEN, LENGTH_LEN, TAG_LEN};
 use wire_core::secret::Secret;
 
@@ -32,9 +32,9 @@ const RUN_BYTES: usize = 64 * 1024;
 /// Both ends of one direction of a connection.
 trait Candidate {
     /// Makes frames of messages with room around them.
-    fn seal(&mut self, run: &mut [Vec<u8>]);
+    fn seal(&mut self, run: &mut [u8], frame_len: usize);
     /// Makes messages of frames again, in the same places.
-    fn open(&mut self, run: &mut [Vec<u8>]);
+    fn open(&mut self, run: &mut [u8], frame_len: usize);
 }
 
 /// What is timed of it.
@@ -75,7 +75,9 @@ fn measure(
     group.warm_up_time(settings.warm_up).measurement_time(settings.measurement).sample_size(settings.samples);
     group.throughput(Throughput::Bytes(size as u64));
     let frames = (RUN_BYTES / (size + FRAME_OVERHEAD)).clamp(1, RUN_FRAMES);
-    let mut run = vec![[&[0; HEADER_LEN][..], &payload(size), &[0; TAG_LEN]].concat(); frames];
+    // One behind the other, as they come from a socket.
+    let frame_len = size + FRAME_OVERHEAD;
+    let mut run = [&[0; HEADER_LEN][..], &payload(size), &[0; TAG_LEN]].concat().repeat(frames);
     let frames = frames as u64;
     group.bench_function(BenchmarkId::new(name, format!("{size} B")), |bencher| {
         bencher.iter_custom(|wanted| {
@@ -83,9 +85,9 @@ fn measure(
             let runs = wanted.div_ceil(frames);
             for _ in 0..runs {
                 let start = Instant::now();
-                candidate.seal(black_box(&mut run));
+                candidate.seal(black_box(&mut run), frame_len);
                 let sealed = Instant::now();
-                candidate.open(black_box(&mut run));
+                candidate.open(black_box(&mut run), frame_len);
                 timed += match step {
                     Step::Seal => sealed - start,
                     Step::Open => sealed.elapsed(),
@@ -96,7 +98,7 @@ fn measure(
     });
     group.finish();
     assert!(
-        run.iter().all(|frame| frame[HEADER_LEN..][..size] == payload(size)),
+        run.chunks(frame_len).all(|frame| frame[HEADER_LEN..][..size] == payload(size)),
         "what was sealed was opened"
     );
 }
@@ -104,7 +106,7 @@ fn measure(
 /// Our own as a connection drives it: keystream is made for several frames at once, ahead of them.
 struct Runs {
     sealer: Sealer,
-    opener: Opener,
+    deframer: Deframer,
     to_seal: Box<Ahead<RUN_FRAMES>>,
     to_open: Box<Ahead<RUN_FRAMES>>,
 }
@@ -112,32 +114,31 @@ struct Runs {
 impl Runs {
     fn new(lanes: Lanes) -> Runs {
         let (sealer, opener) = ends(lanes);
-        Runs { sealer, opener, to_seal: Box::default(), to_open: Box::default() }
+        Runs { sealer, deframer: Deframer::new(opener), to_seal: Box::default(), to_open: Box::default() }
     }
 }
 
 impl Candidate for Runs {
-    fn seal(&mut self, run: &mut [Vec<u8>]) {
-        let mut sealing = self.sealer.run(&mut *self.to_seal, run.len());
+    fn seal(&mut self, run: &mut [u8], frame_len: usize) {
+        let mut sealing = self.sealer.run(&mut *self.to_seal, run.len() / frame_len);
         // As the node does: as many as it lends at once.
-        for frames in run.chunks_mut(TOGETHER) {
+        for frames in run.chunks_mut(TOGETHER * frame_len) {
             let mut together: [&mut [u8]; TOGETHER] = Default::default();
-            let count = frames.len();
-            for (place, frame) in together.iter_mut().zip(frames) {
+            let count = frames.len() / frame_len;
+            for (place, frame) in together.iter_mut().zip(frames.chunks_mut(frame_len)) {
                 *place = frame;
             }
             sealing.seal_many(&mut together[..count]).expect("frames");
         }
     }
 
-    fn open(&mut self, run: &mut [Vec<u8>]) {
-        let Runs { opener, to_open: ahead, .. } = self;
-        let frames = run.len();
-        for (number, frame) in run.iter_mut().enumerate() {
-            let left = frames - number;
-            let (header, body_and_tag) = frame.split_first_chunk_mut::<HEADER_LEN>().expect("a whole header");
-            let len = opener.open_header_ahead(&mut **ahead, left, header).expect("an intact header");
-            opener.open_body_ahead(&mut **ahead, len, body_and_tag).expect("an intact body");
+    fn open(&mut self, run: &mut [u8], frame_len: usize) {
+        let mut rest = run;
+        while !rest.is_empty() {
+            let step = self.deframer.next_ahead(&mut *self.to_open, rest).expect("intact frames");
+            assert_eq!(step.message.map(<[u8]>::len), Some(frame_len - FRAME_OVERHEAD), "a whole frame");
+            let consumed = step.consumed;
+            (_, rest) = rest.split_at_mut(consumed);
         }
     }
 }
@@ -156,14 +157,14 @@ impl Single {
 }
 
 impl Candidate for Single {
-    fn seal(&mut self, run: &mut [Vec<u8>]) {
-        for frame in run {
+    fn seal(&mut self, run: &mut [u8], frame_len: usize) {
+        for frame in run.chunks_mut(frame_len) {
             self.sealer.seal(frame).expect("a frame");
         }
     }
 
-    fn open(&mut self, run: &mut [Vec<u8>]) {
-        for frame in run {
+    fn open(&mut self, run: &mut [u8], frame_len: usize) {
+        for frame in run.chunks_mut(frame_len) {
             let (header, body_and_tag) = frame.split_first_chunk_mut::<HEADER_LEN>().expect("a whole header");
             let len = self.opener.open_header(header).expect("an intact header");
             self.opener.open_body(len, body_and_tag).expect("an intact body");
@@ -199,8 +200,8 @@ trait Aead {
 }
 
 impl<A: Aead> Candidate for Bare<A> {
-    fn seal(&mut self, run: &mut [Vec<u8>]) {
-        for frame in run {
+    fn seal(&mut self, run: &mut [u8], frame_len: usize) {
+        for frame in run.chunks_mut(frame_len) {
             let body_len = u16::try_from(frame.len() - FRAME_OVERHEAD).expect("a message of BOLT 8");
             let (header, body_and_tag) = frame.split_at_mut(HEADER_LEN);
             header[..LENGTH_LEN].copy_from_slice(&body_len.to_be_bytes());
@@ -211,8 +212,8 @@ impl<A: Aead> Candidate for Bare<A> {
         }
     }
 
-    fn open(&mut self, run: &mut [Vec<u8>]) {
-        for frame in run {
+    fn open(&mut self, run: &mut [u8], frame_len: usize) {
+        for frame in run.chunks_mut(frame_len) {
             let (header, body_and_tag) = frame.split_at_mut(HEADER_LEN);
             self.aead.open(nonce(&mut self.opened), header);
             self.aead.open(nonce(&mut self.opened), body_and_tag);

@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
     for lanes in Lanes::available() {
         let cipher = || CipherState::new(Secret::new(key), Secret::new(chaining_key)).with_lanes(lanes);
         let (mut sealer, mut deframer) = (Sealer::new(cipher()), Deframer::new(Opener::new(cipher())));
-        let (mut sending, mut receiving) = (Ahead::<5, 1>::new(), Ahead::<3, 2>::new());
+        let (mut sending, mut receiving) = (Ahead::<5, 1>::new(), Ahead::<6, 2>::new());
         for _ in 0..before {
             let mut empty = [0; FRAME_OVERHEAD];
             sealer.seal(&mut empty).expect("there is room");

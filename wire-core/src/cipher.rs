@@ -91,8 +91,8 @@ impl CipherState {
         tag
     }
 
-    /// As [`Self::seal_with`], for a text whose tag is made later, with others.
-    pub(crate) fn encrypt_with(&mut self, pad: Pad<'_>, text: &mut [u8]) {
+    /// Encrypts or decrypts the next text with its pad, when tags are made and checked elsewhere, of several texts at once.
+    pub(crate) fn apply(&mut self, pad: Pad<'_>, text: &mut [u8]) {
         aead::apply(self.under(), pad, text);
         self.advance();
     }

@@ -72,7 +72,7 @@
 //! | messages under one key | 500 | [`limits::MESSAGES_PER_KEY`] | the key is replaced |
 //! | bytes of a handshake | 50 + 50 + 66 | [`limits::ACT_ONE_LEN`] and following | shorter: wait for more; nothing else is looked at before |
 //! | keystream ahead | what the driver's [`frame::Ahead`] has room for | its size | the rest is made when it is needed |
-//! | frames opened per call | 1 | [`frame::Deframer::next`] | call again |
+//! | frames delivered per call | 1 | [`frame::Deframer::next`] | call again |
 //! | hops of an onion message that is composed | 32 | [`onion::message::MAX_HOPS`] | [`onion::message::ComposeError::TooManyHops`] |
 //! | layers of a returned error that are opened | 27, or all | [`limits::ERROR_LAYERS`] | the failing hop is found by then |
 //! | failed tags | 1 | [`frame::Opener`] | [`frame::OpenError::Dead`] from then on |

@@ -13,6 +13,8 @@ pub struct Deframer {
     opener: Opener,
     /// The length of the next body, once its header is consumed.
     announced: Option<BodyLen>,
+    /// Frames at the front of what is handed in that are opened already, together with one before them.
+    opened: u8,
     /// The length of the body before, in bytes.
     last_body: u16,
     /// The longest message that is wanted, in bytes.
@@ -46,7 +48,7 @@ impl Deframed<'_> {
 impl Deframer {
     /// For a stream that begins at a frame, and with messages of any length.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, announced: None, last_body: 0, longest: u16::MAX, passing: Passing::none() }
+        Self { opener, announced: None, opened: 0, last_body: 0, longest: u16::MAX, passing: Passing::none() }
     }
 
     /// Passes over messages of more than `longest` bytes from the next header on: they are consumed piece by piece, so
@@ -58,11 +60,12 @@ impl Deframer {
     /// Wipes the keys: nothing more will be opened.
     pub(crate) fn kill(&mut self) {
         self.opener.kill();
+        self.opened = 0;
         // What was gathered of a message is worth nothing without them.
         self.passing.forget();
     }
 
-    /// Opens at most one frame at the front of `bytes`, which are all that was received and not consumed yet.
+    /// Delivers at most one frame at the front of `bytes`, which are all that was received and not consumed yet.
     ///
     /// A header is consumed as soon as it is whole, so a buffer need not hold header and body together. With
     /// fewer bytes than the next step needs nothing is touched. The work is bounded by one frame; while there
@@ -77,7 +80,9 @@ impl Deframer {
 
     /// As [`Self::next`], with keystream out of `ahead`. Lend the same one again while there are frames.
     ///
-    /// When nothing is prepared there, it is made for as many frames as `bytes` may hold.
+    /// When nothing is prepared there, it is made for as many frames as `bytes` may hold. A few small frames behind the first
+    /// one may be opened with it, where they lie, if the machine has lanes for that; each is delivered by a call of its own,
+    /// to which the bytes that were not consumed must come as this one left them.
     ///
     /// # Errors
     /// As [`Self::next`].
@@ -88,6 +93,13 @@ impl Deframer {
     ) -> Result<Deframed<'a>, OpenError> {
         if self.passing.is_under_way() {
             return self.pass_over(0, bytes);
+        }
+        if self.opened == 0 && self.announced.is_none() {
+            let frames = bytes.len().div_ceil(self.last_frame_len());
+            self.opened = self.opener.open_together(ahead, frames, self.longest, bytes);
+        }
+        if self.opened > 0 {
+            return Ok(self.deliver(bytes));
         }
         let (announced, header_len, rest) = if let Some(announced) = self.announced.take() {
             (announced, 0, bytes)
@@ -115,6 +127,21 @@ impl Deframer {
         let message = self.opener.open_body_ahead(ahead, announced, body_and_tag)?;
         let consumed = header_len + body_len;
         Ok(Deframed { consumed, message: Some(message), passed_over: None, wanted: 0 })
+    }
+
+    /// The first of the frames that were opened together. Its length stands where it was encrypted.
+    fn deliver<'a>(&mut self, bytes: &'a [u8]) -> Deframed<'a> {
+        let Some(([high, low, ..], rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Deframed::waiting(0, HEADER_LEN - bytes.len());
+        };
+        self.last_body = u16::from_be_bytes([*high, *low]);
+        let body_len = usize::from(self.last_body);
+        let Some((body, _)) = rest.split_at_checked(body_len + TAG_LEN) else {
+            return Deframed::waiting(0, body_len + TAG_LEN - rest.len());
+        };
+        self.opened -= 1;
+        let consumed = FRAME_OVERHEAD + body_len;
+        Deframed { consumed, message: body.get(..body_len), passed_over: None, wanted: 0 }
     }
 
     /// Takes the next bytes of a message that is passed over; `before` were consumed in front of them.

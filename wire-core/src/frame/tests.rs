@@ -1,6 +1,8 @@
 //! The transport vectors of BOLT 8, both directions against a model made of other crates, and streams in any
 //! split.
 
+mod together;
+
 use std::{vec, vec::Vec};
 
 use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _};
@@ -483,105 +485,4 @@ fn a_body_that_fails_with_keystream_ahead_stays_and_kills() {
     ahead.clear();
     deframer.prepare(&mut ahead);
     assert_eq!(ahead.prepared(), 0);
-}
-
-/// Groups of any size, with small frames and large ones in between, announced or not, over several rotations, give the frames
-/// of another crate.
-#[test]
-fn frames_sealed_together_are_the_same() {
-    fn check<const FRAMES: usize, const BLOCKS: usize>(lanes: Lanes) {
-        let cipher =
-            || CipherState::new(Secret::new([1; KEY_LEN]), Secret::new([2; KEY_LEN])).with_lanes(lanes);
-        let mut model = Model::new(ChainingKeys::PerDirection, &cipher(), &cipher());
-        let mut sealer = Sealer::new(cipher());
-        let mut ahead = Ahead::<FRAMES, BLOCKS>::new();
-        let mut number = 0_usize;
-        while number < 3 * usize::from(MESSAGES_PER_KEY) {
-            let mut run = sealer.run(&mut ahead, number % 23);
-            for size_of_group in [number % 19 + 1, 3, 8] {
-                let length = |number: usize| if number.is_multiple_of(11) { 400 } else { number * 7 % 149 };
-                let messages: Vec<Vec<u8>> = (number..number + size_of_group)
-                    .map(|number| vec![number.to_le_bytes()[0]; length(number)])
-                    .collect();
-                let mut frames: Vec<Vec<u8>> = messages.iter().map(|message| with_room(message)).collect();
-                let mut group: Vec<&mut [u8]> = frames.iter_mut().map(Vec::as_mut_slice).collect();
-                run.seal_many(&mut group).unwrap();
-                for (frame, message) in frames.iter().zip(&messages) {
-                    assert!(
-                        *frame == model.frame(0, message),
-                        "{lanes:?}, {FRAMES} frames, message {number}"
-                    );
-                    number += 1;
-                }
-            }
-        }
-    }
-    for lanes in Lanes::available() {
-        check::<16, 1>(lanes);
-        check::<6, 2>(lanes);
-        check::<16, 7>(lanes);
-        check::<8, 0>(lanes);
-    }
-}
-
-proptest! {
-    /// Lengths that end in, before and behind a limb; the same frames one by one are the reference, which the tests above hold
-    /// against a crate.
-    #[test]
-    fn any_lengths_together(
-        lengths in proptest::collection::vec(prop_oneof![4 => 0..140_usize, 1 => 0..2_000_usize], 0..20),
-        before in 480..MESSAGES_PER_KEY,
-        fill: u8,
-    ) {
-        for lanes in Lanes::available() {
-            let sealer = || {
-                let cipher = CipherState::new(Secret::new([fill; KEY_LEN]), Secret::new([2; KEY_LEN]));
-                let mut sealer = Sealer::new(cipher.with_lanes(lanes));
-                for _ in 0..before {
-                    sealed(&mut sealer, b"");
-                }
-                sealer
-            };
-            let messages: Vec<Vec<u8>> = lengths.iter().map(|length| vec![fill; *length]).collect();
-            let mut one_by_one = sealer();
-            let expected: Vec<Vec<u8>> = messages.iter().map(|message| sealed(&mut one_by_one, message)).collect();
-
-            let with_rooms: Vec<Vec<u8>> = messages.iter().map(|message| with_room(message)).collect();
-            let (mut frames, mut others) = (with_rooms.clone(), with_rooms);
-            let mut group: Vec<&mut [u8]> = frames.iter_mut().map(Vec::as_mut_slice).collect();
-            sealer().run(&mut Ahead::<16>::new(), lengths.len()).seal_many(&mut group).unwrap();
-            prop_assert!(frames == expected, "{:?}, {:?}", lanes, lengths);
-            // With more keystream ahead more of them are small.
-            let mut group: Vec<&mut [u8]> = others.iter_mut().map(Vec::as_mut_slice).collect();
-            sealer().run(&mut Ahead::<9, 16>::new(), lengths.len()).seal_many(&mut group).unwrap();
-            prop_assert!(others == expected, "{:?}, {:?}", lanes, lengths);
-        }
-    }
-}
-
-/// Wherever in a group it is.
-#[test]
-fn a_refused_frame_among_others_is_left_alone() {
-    for (place, lanes) in (0..12).flat_map(|place| Lanes::available().map(move |lanes| (place, lanes))) {
-        for (bad, reason) in [(33, SealError::TooShort), (MAX_FRAME_LEN + 1, SealError::TooLong)] {
-            let sealer = || {
-                let cipher = CipherState::new(Secret::new([1; KEY_LEN]), Secret::new([2; KEY_LEN]));
-                Sealer::new(cipher.with_lanes(lanes))
-            };
-            let mut frames = vec![with_room(b"message"); 12];
-            frames[place] = vec![0xee; bad];
-            let (untouched, mut together) = (frames.clone(), sealer());
-            let mut group: Vec<&mut [u8]> = frames.iter_mut().map(Vec::as_mut_slice).collect();
-            let mut ahead = Ahead::<16>::new();
-            let outcome = together.run(&mut ahead, 12).seal_many(&mut group);
-            assert_eq!(outcome, Err(SealManyError { sealed: place, reason }));
-
-            let mut one_by_one = sealer();
-            for frame in &frames[..place] {
-                assert_eq!(*frame, sealed(&mut one_by_one, b"message"), "{lanes:?}, {place}");
-            }
-            assert!(frames[place..] == untouched[place..], "{lanes:?}, {place}");
-            assert_eq!(together.cipher.inner(), one_by_one.cipher.inner());
-        }
-    }
 }

@@ -1,5 +1,5 @@
-//! Several small frames of a run sealed together: they are encrypted one after another, and then all their tags are made
-//! at once.
+//! Several small frames sealed or opened together: all their tags are made at once, after the frames are encrypted or before
+//! they are decrypted.
 //!
 //! The tags of a small frame are a few multiplications that wait for each other; the lanes of a vector take those of
 //! several frames at a time. Which frames are worth it is decided here. The keys for tags stay where the keystream is until
@@ -7,8 +7,9 @@
 //!
 //! Constant time: but for lengths. Wiping: the keystream, when the tags are made.
 
-use super::{Keystream, Sealer};
-use crate::cipher::lanes::PAIRS;
+use super::{Keystream, Opener, Sealer};
+use crate::cipher::aead::same_tag;
+use crate::cipher::lanes::{PAIRS, xor_bytes};
 use crate::cipher::poly1305::Pairs;
 use crate::limits::{FRAME_OVERHEAD, HEADER_LEN, LENGTH_LEN, TAG_LEN};
 
@@ -54,8 +55,8 @@ impl Sealer {
             let (body, body_tag) = body_and_tag.split_at_mut(body_and_tag.len() - TAG_LEN);
             // What is kept for a body is shorter than the longest one, so this fits.
             let mut length = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
-            self.cipher.encrypt_with(for_length, &mut length);
-            self.cipher.encrypt_with(for_body, body);
+            self.cipher.apply(for_length, &mut length);
+            self.cipher.apply(for_body, body);
             length_room.copy_from_slice(&length);
             pairs.put(place, [for_length.tag_key, for_body.tag_key], length, body);
             (length_rooms[place], body_rooms[place]) = (length_tag, body_tag);
@@ -72,5 +73,78 @@ impl Sealer {
             ahead.spend();
         }
         sealed
+    }
+}
+
+impl Opener {
+    /// Opens as many of the frames at the front of `bytes` together as are worth it and answers how many, which may be none.
+    /// About `frames` are there, and only those are wanted whose bodies are not longer than `longest`.
+    ///
+    /// Where tags do not hold it opens the frames before, and leaves the rest untouched for whoever opens them one by one.
+    /// The lengths by which it finds its way are taken for true only when their tags have held.
+    pub(super) fn open_together(
+        &mut self,
+        ahead: &mut impl Keystream,
+        frames: usize,
+        longest: u16,
+        bytes: &mut [u8],
+    ) -> u8 {
+        let Some(cipher) = self.cipher.as_mut().filter(|cipher| cipher.lanes().makes_tags_together()) else {
+            return 0;
+        };
+        if bytes.len() < FEWEST * FRAME_OVERHEAD {
+            return 0;
+        }
+        let longest = ahead.kept().min(longest.into());
+        let prepared = ahead.prepare_several(cipher, frames);
+
+        let mut pairs = Pairs::new();
+        let mut shown = [[&[0; TAG_LEN]; TOGETHER]; 2];
+        let [length_tags, body_tags] = &mut shown;
+        let mut found = 0;
+        let mut rest = &*bytes;
+        while found < TOGETHER.min(prepared)
+            && let Some([for_length, for_body]) = ahead.behind(found)
+            && let Some((header, behind)) = rest.split_first_chunk::<HEADER_LEN>()
+            && let Some((sealed_length, length_tag)) = header.split_first_chunk::<LENGTH_LEN>()
+        {
+            let mut length = *sealed_length;
+            xor_bytes(&mut length, for_length.stream);
+            let body_len = usize::from(u16::from_be_bytes(length));
+            let Some((body_and_tag, behind)) = behind.split_at_checked(body_len + TAG_LEN) else { break };
+            let (body, body_tag) = body_and_tag.split_at(body_len);
+            let (Some(length_tag), Some(body_tag)) = (length_tag.as_array(), body_tag.as_array()) else {
+                break;
+            };
+            if body_len > longest {
+                break;
+            }
+            pairs.put(found, [for_length.tag_key, for_body.tag_key], *sealed_length, body);
+            (length_tags[found], body_tags[found]) = (length_tag, body_tag);
+            found += 1;
+            rest = behind;
+        }
+        if found < FEWEST {
+            return 0;
+        }
+        let mut tags = [[[0; TAG_LEN]; TOGETHER]; 2];
+        cipher.lanes().tags(&pairs, &mut tags);
+        let holds = |place: &usize| (0..2).all(|text| same_tag(&tags[text][*place], shown[text][*place]));
+        let intact = (0..found).take_while(holds).count();
+
+        let mut opened = 0;
+        let mut rest = bytes;
+        for _ in 0..intact {
+            let Some([for_length, for_body]) = ahead.behind(0) else { break };
+            let Some((length, behind)) = rest.split_first_chunk_mut::<LENGTH_LEN>() else { break };
+            cipher.apply(for_length, length);
+            let (_, behind) = behind.split_at_mut(TAG_LEN);
+            let (body, behind) = behind.split_at_mut(usize::from(u16::from_be_bytes(*length)));
+            cipher.apply(for_body, body);
+            (_, rest) = behind.split_at_mut(TAG_LEN);
+            ahead.spend();
+            opened += 1;
+        }
+        opened
     }
 }
