@@ -138,6 +138,7 @@ pub enum Phase {
 
 /// What [`Connection::ping`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PingSent {
     /// An [`Event::Pong`] will follow if the peer is well.
     AwaitingPong,
@@ -147,6 +148,7 @@ pub enum PingSent {
 
 /// Why [`Connection::ping`] sent nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PingRefused {
     /// The previous one has no answer yet, or has not even been transmitted.
     AlreadyPending,
@@ -158,6 +160,7 @@ pub enum PingRefused {
 
 /// Why [`Connection::seal`] left a frame as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SealRefused {
     /// Custom messages flow only in the phases [`Phase::Open`] and [`Phase::Draining`].
     NotOpen,

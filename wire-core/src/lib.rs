@@ -85,6 +85,7 @@ extern crate std;
 pub mod cipher;
 pub mod connection;
 pub mod cursor;
+mod curve;
 pub mod frame;
 pub mod limits;
 pub mod message;
@@ -92,5 +93,6 @@ pub mod node_id;
 pub mod noise;
 pub mod onion;
 pub mod secret;
+#[cfg(feature = "libsecp256k1")]
 pub mod signed_message;
 mod words;

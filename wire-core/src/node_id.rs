@@ -5,9 +5,7 @@
 
 use core::{borrow::Borrow, fmt, str::FromStr};
 
-use secp256k1::PublicKey;
-
-use crate::limits::PUBLIC_KEY_LEN;
+use crate::{curve::Point, limits::PUBLIC_KEY_LEN};
 
 /// Two hex digits per byte.
 const HEX_LEN: usize = 2 * PUBLIC_KEY_LEN;
@@ -50,7 +48,7 @@ impl NodeId {
     pub fn from_bytes(bytes: &[u8]) -> Result<NodeId, InvalidNodeId> {
         let bytes: [u8; PUBLIC_KEY_LEN] =
             bytes.try_into().map_err(|_| InvalidNodeId::WrongLength { len: bytes.len() })?;
-        PublicKey::from_byte_array_compressed(bytes).map_err(|_| InvalidNodeId::NotAPoint)?;
+        Point::from_bytes(&bytes).ok_or(InvalidNodeId::NotAPoint)?;
         Ok(NodeId(bytes))
     }
 
@@ -60,14 +58,14 @@ impl NodeId {
     }
 
     /// The encoding of a point that is already known to be one.
-    pub(crate) fn from_point(point: &PublicKey) -> NodeId {
-        NodeId(point.serialize())
+    pub(crate) fn from_point(point: Point) -> NodeId {
+        NodeId(point.to_bytes())
     }
 
     /// The point itself. It takes a square root, so it is not kept: the handshake needs it once. `None`
     /// cannot happen, by the invariant of the type.
-    pub(crate) fn point(&self) -> Option<PublicKey> {
-        PublicKey::from_byte_array_compressed(self.0).ok()
+    pub(crate) fn point(&self) -> Option<Point> {
+        Point::from_bytes(&self.0)
     }
 }
 

@@ -5,23 +5,22 @@
 //! - [`StaticKey`]: the key that a node keeps for life, with the [`NodeId`] that belongs to it.
 //! - [`EphemeralKey`]: a key for one handshake, one onion or one blinded path, which consumes it.
 //!
-//! All arithmetic on keys is libsecp256k1's, in constant time. Where random bytes come from is the caller's
+//! All arithmetic on keys is that of `curve`, in constant time. Where random bytes come from is the caller's
 //! concern.
 //!
-//! Moving a value may leave its old bytes behind, and libsecp256k1's Rust types are `Copy`: wiping here
+//! Moving a value may leave its old bytes behind, and the types of the crates for the curve are `Copy`: wiping here
 //! reaches every place that this crate can name, not those that only the compiler knows.
 
 use core::fmt;
 
-use secp256k1::{
-    Message, PublicKey, SecretKey,
-    ecdh::{self, SharedSecret},
-    ecdsa::RecoverableSignature,
-};
 use subtle::ConstantTimeEq as _;
-use zeroize::{Zeroize as _, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
 
-use crate::{limits::KEY_LEN, node_id::NodeId};
+use crate::{
+    curve::{Point, Scalar},
+    limits::KEY_LEN,
+    node_id::NodeId,
+};
 
 /// `N` secret bytes: overwritten with zeros when dropped, redacted in `Debug`, compared in constant time.
 #[derive(ZeroizeOnDrop)]
@@ -79,8 +78,8 @@ impl StaticKey {
     /// # Errors
     /// [`InvalidSecretKey`] for zero and for what is not below the order of the curve.
     pub fn from_bytes(bytes: &Secret<KEY_LEN>) -> Result<StaticKey, InvalidSecretKey> {
-        let scalar = Scalar::from_bytes(bytes)?;
-        let node_id = scalar.public();
+        let scalar = Scalar::from_bytes(bytes).ok_or(InvalidSecretKey)?;
+        let node_id = NodeId::from_point(scalar.public());
         Ok(StaticKey { scalar, node_id })
     }
 
@@ -91,13 +90,14 @@ impl StaticKey {
 
     /// What this key and the secret key of `point` have in common, hashed as BOLT 8 asks ("Handshake State",
     /// ECDH).
-    pub(crate) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
+    pub(crate) fn ecdh(&self, point: &Point) -> Secret<KEY_LEN> {
         self.scalar.ecdh(point)
     }
 
     /// A recoverable ECDSA signature, with the nonce of RFC 6979. What the digest is of is the caller's business.
-    pub(crate) fn sign_digest(&self, digest: Message) -> RecoverableSignature {
-        RecoverableSignature::sign_ecdsa_recoverable(digest, &self.scalar.0)
+    #[cfg(feature = "libsecp256k1")]
+    pub(crate) fn sign_digest(&self, digest: secp256k1::Message) -> secp256k1::ecdsa::RecoverableSignature {
+        secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(digest, self.scalar.as_secret_key())
     }
 
     /// The key of the same node under another name: this key times `factor` (BOLT 4, "Route Blinding").
@@ -140,10 +140,10 @@ impl EphemeralKey {
     /// [`InvalidSecretKey`] for zero and for what is not below the order of the curve: one draw in 2^127.
     /// Draw again.
     pub fn from_bytes(bytes: Secret<KEY_LEN>) -> Result<EphemeralKey, InvalidSecretKey> {
-        let scalar = Scalar::from_bytes(&bytes)?;
+        let scalar = Scalar::from_bytes(&bytes).ok_or(InvalidSecretKey)?;
         // Taken by value so that it goes here: nobody can make a second key of the same bytes.
         drop(bytes);
-        let public = scalar.public();
+        let public = NodeId::from_point(scalar.public());
         Ok(EphemeralKey { scalar, public })
     }
 
@@ -153,7 +153,7 @@ impl EphemeralKey {
     }
 
     /// As [`StaticKey::ecdh`].
-    pub(crate) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
+    pub(crate) fn ecdh(&self, point: &Point) -> Secret<KEY_LEN> {
         self.scalar.ecdh(point)
     }
 
@@ -165,7 +165,7 @@ impl EphemeralKey {
     pub(crate) fn ecdh_with_node(&self, id: &NodeId) -> Secret<KEY_LEN> {
         match id.point() {
             Some(point) => self.scalar.ecdh(&point),
-            None => self.scalar.ecdh(&PublicKey::from_secret_key(&self.scalar.0)),
+            None => self.scalar.ecdh(&self.scalar.public()),
         }
     }
 
@@ -173,14 +173,14 @@ impl EphemeralKey {
     /// Blinding").
     pub(crate) fn times(&self, factor: &Scalar) -> Option<EphemeralKey> {
         let scalar = self.scalar.times(factor)?;
-        let public = scalar.public();
+        let public = NodeId::from_point(scalar.public());
         Some(EphemeralKey { scalar, public })
     }
 
     /// The secret itself, as a key of HMAC: senders draw the padding of an onion from it (BOLT 4, "Packet
     /// Construction").
-    pub(crate) fn as_secret_bytes(&self) -> &[u8; KEY_LEN] {
-        self.scalar.0.as_secret_bytes()
+    pub(crate) fn to_secret(&self) -> Secret<KEY_LEN> {
+        self.scalar.to_secret()
     }
 }
 
@@ -211,57 +211,6 @@ impl fmt::Display for InvalidSecretKey {
 }
 
 impl core::error::Error for InvalidSecretKey {}
-
-/// A secret key of libsecp256k1 that erases itself. The type beneath is `Copy`: it never leaves this wrapper.
-pub(crate) struct Scalar(SecretKey);
-
-impl Scalar {
-    pub(crate) fn from_bytes(bytes: &Secret<KEY_LEN>) -> Result<Scalar, InvalidSecretKey> {
-        SecretKey::from_secret_bytes(*bytes.expose()).map(Scalar).map_err(|_| InvalidSecretKey)
-    }
-
-    pub(crate) fn public(&self) -> NodeId {
-        NodeId::from_point(&PublicKey::from_secret_key(&self.0))
-    }
-
-    /// The product of two secret scalars. `None` for zero, which two that are valid cannot give.
-    pub(crate) fn times(&self, factor: &Scalar) -> Option<Scalar> {
-        // From a key that was checked in constant time; reading a tweak from bytes is not constant time.
-        let mut tweak = secp256k1::Scalar::from(factor.0);
-        let product = self.0.mul_tweak(&tweak).ok().map(Scalar);
-        tweak.non_secure_erase();
-        product
-    }
-
-    /// The product of this scalar and a point.
-    ///
-    /// By the curve multiplication of ECDH, which is constant in time; that of a public key's tweak is not, and what
-    /// is multiplied here would link a blinded node to its name. `None` cannot happen: the product of a valid scalar and
-    /// a valid point is one.
-    pub(crate) fn times_point(&self, point: &PublicKey) -> Option<PublicKey> {
-        let mut product = ecdh::shared_secret_point(point, &self.0);
-        // SEC 1, 2.3.3: 4, then both coordinates.
-        let mut encoded = [4; 65];
-        let (_, coordinates) = encoded.split_at_mut(1);
-        coordinates.copy_from_slice(&product);
-        product.zeroize();
-        PublicKey::from_byte_array_uncompressed(encoded).ok()
-    }
-
-    /// BOLT 8, "Handshake State": SHA-256 of the compressed product, which is libsecp256k1's default.
-    pub(crate) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
-        let mut shared = SharedSecret::new(point, &self.0);
-        let secret = Secret::new(*shared.as_secret_bytes());
-        shared.non_secure_erase();
-        secret
-    }
-}
-
-impl Drop for Scalar {
-    fn drop(&mut self) {
-        self.0.non_secure_erase();
-    }
-}
 
 #[cfg(test)]
 mod tests {

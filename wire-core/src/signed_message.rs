@@ -3,6 +3,9 @@
 //! No BOLT describes it: Core Lightning (`signmessage`) and LND agreed on it. What is signed is the double SHA-256 of
 //! `Lightning Signed Message:` and the message; the prefix keeps a node from being talked into signing anything that the
 //! protocol itself signs. How a signature is written down (zbase32, hex) is its user's business.
+//!
+//! There with the feature `libsecp256k1` alone: a peer connection signs nothing, and signatures from which the signer is
+//! found would double what firmware links of the crate `k256`.
 
 use core::fmt;
 
@@ -51,7 +54,8 @@ impl RecoverableSignature {
     /// must know whose signature is wanted. `None` for the few that yield none.
     pub fn signer(&self, message: &[u8]) -> Option<NodeId> {
         let signature = ecdsa::RecoverableSignature::from_compact(&self.compact, self.recovery_id).ok()?;
-        signature.recover_ecdsa(digest(message)).ok().map(|point| NodeId::from_point(&point))
+        let point = signature.recover_ecdsa(digest(message)).ok()?;
+        NodeId::from_bytes(&point.serialize()).ok()
     }
 }
 

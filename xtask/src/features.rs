@@ -1,4 +1,5 @@
-//! `features`: wire-core with every feature, and proof that none of its dependencies asks for std or an allocator.
+//! `features`: wire-core with every feature and with either curve, and proof that none of its dependencies asks for std or an
+//! allocator.
 //!
 //! The compiler holds `#![no_std]` for wire-core itself. A dependency may still switch its own `std` or `alloc` feature
 //! on, which would compile on a host and fail in firmware; the resolved features are read here.
@@ -12,7 +13,13 @@ use crate::workspace::Workspace;
 const FORBIDDEN: [&str; 6] = ["std", "alloc", "use-std", "use_std", "getrandom", "os_rng"];
 
 pub(crate) fn features(workspace: &Workspace) -> Result<()> {
-    run::show(&mut workspace.cargo(&["check", "-p", "wire-core", "--all-features"]))?;
+    // With both curves they are held against each other; with the second alone it must do all that the first does.
+    for curves in
+        [&["--all-features", "--lib"][..], &["--no-default-features", "--features=k256", "--lib", "--tests"]]
+    {
+        let test = [&["test", "--package", "wire-core", "--locked", "--quiet"], curves].concat();
+        run::show(&mut workspace.cargo(&test))?;
+    }
     let tree = tree(workspace, "wire-core")?;
     let found = forbidden_features(&tree);
     let mut packages: Vec<&str> = tree.lines().filter_map(|line| line.split(" [").next()).collect();

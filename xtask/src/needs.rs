@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::run;
 use crate::workspace::Workspace;
+use crate::{firmware, run};
 
 struct Need {
     what: &'static str,
@@ -41,6 +41,24 @@ const NEEDS: &[Need] = &[
         wanted_by: "the check `tidy`, which looks at the files that belong to the project",
         get_it: "apt-get install git",
         there: |_| run::succeeds(Command::new("git").arg("--version")),
+    },
+    Need {
+        what: "an emulator for ARM (qemu-system-arm)",
+        wanted_by: "the check `firmware`, which boots an image in it",
+        get_it: "apt-get install qemu-system-arm",
+        there: |_| run::succeeds(Command::new("qemu-system-arm").arg("--version")),
+    },
+    Need {
+        what: "a C compiler and binutils for ARM (arm-none-eabi-gcc)",
+        wanted_by: "the check `firmware`, whose image has libsecp256k1 in it",
+        get_it: "apt-get install gcc-arm-none-eabi",
+        there: |_| run::succeeds(Command::new("arm-none-eabi-gcc").arg("--version")),
+    },
+    Need {
+        what: "a Rust compiler for Cortex-M",
+        wanted_by: "the check `firmware`",
+        get_it: "rustup target add thumbv7em-none-eabihf, or .ci/firmware where rustup cannot",
+        there: firmware::has_compiler,
     },
     Need {
         what: "Python 3.10 or newer",

@@ -37,7 +37,7 @@ const CHECKS: &[Check] = &[
     Check { name: "docs", proves: "the documentation builds without a warning", run: docs },
     Check {
         name: "features",
-        proves: "wire-core needs neither std nor an allocator",
+        proves: "wire-core needs neither std nor an allocator, and does the same with either curve",
         run: features::features,
     },
     Check {

@@ -7,6 +7,7 @@ use crate::node_id::NodeId;
 
 /// What one call of [`Connection::receive`](super::Connection::receive) did with the bytes it was shown.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Received<'a> {
     /// How many bytes at the front of the input are done with. The driver drops them before the next call.
     pub consumed: usize,
@@ -22,6 +23,7 @@ pub struct Received<'a> {
 /// What happened on a connection. Bytes are borrowed from the driver's input: keep what must be kept.
 #[derive(Debug)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
     /// The handshake is done and the peer has proven to be this node. Our `init` waits to be transmitted.
     Authenticated(NodeId),
@@ -85,6 +87,7 @@ pub trait EvenTypes {
 
 /// No even custom type is welcome.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoEvenTypes;
 
 impl EvenTypes for NoEvenTypes {

@@ -16,6 +16,7 @@ const LEAST_RECEIVE_BUFFER: usize = ACT_THREE_LEN;
 /// Our side of every connection. One value serves all connections of a node: each holds a reference to it, an
 /// `Arc` on a host or a reference to a static on a microcontroller.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Local {
     /// The key that makes us the node we are.
     pub key: StaticKey,
@@ -94,6 +95,7 @@ fn may_be_told(address: &SocketAddr) -> bool {
 
 /// How long each step of a connection may take before it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Deadlines {
     /// From the first byte of transport to the end of act three. Long enough for a slow link and a busy
     /// peer; short because nobody has shown who he is yet.

@@ -1,13 +1,12 @@
 //! The side that dials: it knows whom it calls, and shows who it is in act three, when nobody else can read
 //! it.
 
-use secp256k1::PublicKey;
-
 use super::{
     EPHEMERAL, EPHEMERAL_TAG, FINAL_TAG, HandshakeError, STATIC, STATIC_TAG, Transport, VERSION, field,
     symmetric::Symmetric,
 };
 use crate::{
+    curve::Point,
     limits::{ACT_ONE_LEN, ACT_THREE_LEN, ACT_TWO_LEN, HANDSHAKE_VERSION},
     node_id::NodeId,
     secret::{EphemeralKey, StaticKey},
@@ -66,8 +65,8 @@ impl AwaitActTwo {
         if act[VERSION] != HANDSHAKE_VERSION {
             return Err(HandshakeError::ActTwoBadVersion(act[VERSION]));
         }
-        let their_ephemeral = PublicKey::from_byte_array_compressed(field(act, EPHEMERAL))
-            .map_err(|_| HandshakeError::ActTwoBadPublicKey)?;
+        let their_ephemeral =
+            Point::from_bytes(&field(act, EPHEMERAL)).ok_or(HandshakeError::ActTwoBadPublicKey)?;
         self.symmetric.mix_hash(&[&act[EPHEMERAL]]);
         let temp_key2 = self.symmetric.mix_key(&self.ephemeral.ecdh(&their_ephemeral));
         self.symmetric

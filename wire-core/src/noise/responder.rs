@@ -1,12 +1,11 @@
 //! The side that is called: it learns who calls in act three, after having proved its own identity.
 
-use secp256k1::PublicKey;
-
 use super::{
     EPHEMERAL, EPHEMERAL_TAG, FINAL_TAG, HandshakeError, STATIC, STATIC_TAG, Transport, VERSION, field,
     symmetric::Symmetric,
 };
 use crate::{
+    curve::Point,
     limits::{ACT_ONE_LEN, ACT_THREE_LEN, ACT_TWO_LEN, HANDSHAKE_VERSION, KEY_LEN, PUBLIC_KEY_LEN},
     node_id::NodeId,
     secret::{EphemeralKey, Secret, StaticKey},
@@ -50,8 +49,8 @@ impl AwaitActOne {
         if act[VERSION] != HANDSHAKE_VERSION {
             return Err(HandshakeError::ActOneBadVersion(act[VERSION]));
         }
-        let their_ephemeral = PublicKey::from_byte_array_compressed(field(act, EPHEMERAL))
-            .map_err(|_| HandshakeError::ActOneBadPublicKey)?;
+        let their_ephemeral =
+            Point::from_bytes(&field(act, EPHEMERAL)).ok_or(HandshakeError::ActOneBadPublicKey)?;
         self.symmetric.mix_hash(&[&act[EPHEMERAL]]);
         let temp_key1 = self.symmetric.mix_key(&key.ecdh(&their_ephemeral));
         self.symmetric
@@ -94,14 +93,13 @@ impl AwaitActThree {
         self.symmetric
             .open(&self.temp_key2, 1, &mut their_id, &field(act, STATIC_TAG))
             .map_err(|_| HandshakeError::ActThreeBadCiphertext)?;
-        let their_static = PublicKey::from_byte_array_compressed(their_id)
-            .map_err(|_| HandshakeError::ActThreeBadPublicKey)?;
+        let their_static = Point::from_bytes(&their_id).ok_or(HandshakeError::ActThreeBadPublicKey)?;
         let temp_key3 = self.symmetric.mix_key(&self.ephemeral.ecdh(&their_static));
         self.symmetric
             .open(&temp_key3, 0, &mut [], &field(act, FINAL_TAG))
             .map_err(|_| HandshakeError::ActThreeBadTag)?;
 
         let [receiving, sending] = self.symmetric.split();
-        Ok((NodeId::from_point(&their_static), Transport { sending, receiving }))
+        Ok((NodeId::from_point(their_static), Transport { sending, receiving }))
     }
 }

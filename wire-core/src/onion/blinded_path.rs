@@ -10,8 +10,6 @@
 
 use core::fmt;
 
-use secp256k1::PublicKey;
-
 use super::{
     encrypted_data::{EncryptedData, padded_len},
     keys::{SharedSecret, Usage},
@@ -20,10 +18,11 @@ use super::{
 use crate::{
     cipher::{WrongTag, aead},
     cursor::{NoRoom, Reader, Truncated, Writer},
+    curve::{Point, Scalar},
     limits::{KEY_LEN, PUBLIC_KEY_LEN, TAG_LEN},
     message::tlv::TlvWriteError,
     node_id::NodeId,
-    secret::{EphemeralKey, Scalar, Secret, StaticKey},
+    secret::{EphemeralKey, Secret, StaticKey},
 };
 
 /// Who we are as a hop of a blinded path: what our key and the path key that came with the message make of us.
@@ -40,12 +39,12 @@ impl BlindedIdentity {
         let secret = SharedSecret::new(key.ecdh(&point));
         let scalar = key.blinded(&secret.node_id_factor()?)?;
         let next_path_key = secret.blinding_factor(path_key.as_bytes())?.times_point(&point)?;
-        Some(Self { secret, scalar, next_path_key: NodeId::from_point(&next_path_key) })
+        Some(Self { secret, scalar, next_path_key: NodeId::from_point(next_path_key) })
     }
 
     /// The id by which the path names us.
     pub fn node_id(&self) -> NodeId {
-        self.scalar.public()
+        NodeId::from_point(self.scalar.public())
     }
 
     /// The path key for the next hop, unless our data has another one for it.
@@ -63,7 +62,7 @@ impl BlindedIdentity {
         Ok(text)
     }
 
-    pub(super) fn ecdh(&self, point: &PublicKey) -> Secret<KEY_LEN> {
+    pub(super) fn ecdh(&self, point: &Point) -> Secret<KEY_LEN> {
         self.scalar.ecdh(point)
     }
 }
@@ -100,7 +99,7 @@ impl Blinder {
         let step = || {
             let blinded = secret.node_id_factor()?.times_point(&node.point()?)?;
             let next = self.key.times(&secret.blinding_factor(self.key.public().as_bytes())?)?;
-            Some((NodeId::from_point(&blinded), next))
+            Some((NodeId::from_point(blinded), next))
         };
         let (blinded, next) = step().ok_or(CreateError::Degenerate)?;
         self.key = next;

@@ -74,7 +74,7 @@ pub fn construct(
     *fields.ephemeral = *session.public().as_bytes();
     // Drawn from the session key, as Core Lightning and the vectors do; BOLT 4 asks for random bytes.
     fields.area.fill(0);
-    Stream::new(derive(Usage::Pad, session.as_secret_bytes())).apply(fields.area);
+    Stream::new(derive(Usage::Pad, session.to_secret().expose())).apply(fields.area);
     share_secrets(session, hops, secrets)?;
 
     let area_len = fields.area.len();

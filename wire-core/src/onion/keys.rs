@@ -6,8 +6,9 @@ use sha2::{Digest as _, Sha256, digest::Output};
 
 use crate::{
     cipher::key_schedule::hmac,
+    curve::Scalar,
     limits::{KEY_LEN, PUBLIC_KEY_LEN},
-    secret::{Scalar, Secret},
+    secret::Secret,
 };
 
 /// What the sender of an onion and one node on its route have in common: 32 bytes, by ECDH.
@@ -38,12 +39,12 @@ impl SharedSecret {
         let mut factor = Secret::new([0; KEY_LEN]);
         let room: &mut Output<Sha256> = factor.expose_mut().into();
         Sha256::new().chain_update(point).chain_update(self.expose()).finalize_into(room);
-        Scalar::from_bytes(&factor).ok()
+        Scalar::from_bytes(&factor)
     }
 
     /// What turns this hop's node id, and its key, into those of a blinded hop. `None` as above.
     pub(super) fn node_id_factor(&self) -> Option<Scalar> {
-        Scalar::from_bytes(&self.key(Usage::BlindedNodeId)).ok()
+        Scalar::from_bytes(&self.key(Usage::BlindedNodeId))
     }
 }
 

@@ -10,8 +10,6 @@
 
 use core::{fmt, ops::Range};
 
-use secp256k1::PublicKey;
-
 use super::{
     blinded_path::BlindedIdentity,
     keys::{SharedSecret, Usage},
@@ -20,6 +18,7 @@ use super::{
 use crate::{
     cipher::key_schedule::hmac,
     cursor::Reader,
+    curve::Point,
     limits::{ONION_HMAC_LEN, ONION_OVERHEAD, ONION_VERSION, PUBLIC_KEY_LEN},
     message::bigsize,
     secret::{Secret, StaticKey},
@@ -33,7 +32,7 @@ const SHORTEST_PAYLOAD: u64 = 2;
 pub struct Packet<'a> {
     /// At least [`ONION_OVERHEAD`] long.
     bytes: &'a mut [u8],
-    ephemeral: PublicKey,
+    ephemeral: Point,
 }
 
 impl<'a> Packet<'a> {
@@ -47,8 +46,7 @@ impl<'a> Packet<'a> {
         if *fields.version != ONION_VERSION {
             return Err(PacketError::UnknownVersion(*fields.version));
         }
-        let ephemeral = PublicKey::from_byte_array_compressed(*fields.ephemeral)
-            .map_err(|_| PacketError::EphemeralKeyNotAPoint)?;
+        let ephemeral = Point::from_bytes(fields.ephemeral).ok_or(PacketError::EphemeralKeyNotAPoint)?;
         Ok(Self { bytes, ephemeral })
     }
 
@@ -86,7 +84,7 @@ impl<'a> Packet<'a> {
             .blinding_factor(ephemeral_bytes)
             .and_then(|factor| factor.times_point(&ephemeral))
             .ok_or(PeelError::Degenerate)?
-            .serialize();
+            .to_bytes();
         Ok(Peeled::Forward(Forward { bytes, payload, next_ephemeral, next_hmac, stream, secret }))
     }
 }

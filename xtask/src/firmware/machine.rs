@@ -9,12 +9,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use super::line::Line;
+use super::secrets;
 use super::{PATIENCE, PAUSE};
 
 /// A running device. It ends with its owner.
@@ -29,8 +30,11 @@ pub(super) struct Machine {
 
 /// Where RAM begins on the board.
 pub(super) const RAM: u64 = 0x2000_0000;
-/// How much of it the image may use: `memory.x`.
-pub(super) const RAM_LEN: usize = 16 * 1024;
+/// Enough of it for what any image may use by its `memory.x`.
+const RAM_LEN: usize = 32 * 1024;
+
+/// After so long without a line there will be none.
+const SILENCE: Duration = Duration::from_millis(500);
 
 impl Machine {
     /// Boots `image`. Its logs are decoded by `defmt-print`.
@@ -73,6 +77,7 @@ impl Machine {
             let line =
                 (self.logs.recv_timeout(left)).with_context(|| format!("the device did not log `{text}`"))?;
             println!("    {line}");
+            ensure!(!secrets::printed_in(&line), "the device logged one of its keys");
             if line.contains(text) {
                 return Ok(line);
             }
@@ -91,6 +96,13 @@ impl Machine {
             None => std::os::unix::fs::symlink("/dev/urandom", &path)?,
         }
         Ok(())
+    }
+
+    /// Shows what was logged and not looked at.
+    pub(super) fn show_logs(&self) {
+        while let Ok(line) = self.logs.recv_timeout(SILENCE) {
+            println!("    {line}");
+        }
     }
 
     /// All RAM as it is now.

@@ -33,6 +33,16 @@ const KNOWN: &[Known] = &[
               polls no further than the end",
     },
     Known {
+        within: "{closure#0}",
+        panic: "core::option::expect_failed",
+        why: "the same, where the compiler has made one function of both panics",
+    },
+    Known {
+        within: "crypto_bigint::",
+        panic: "",
+        why: "the numbers below the crate k256 have sizes that the compiler knows, and so have the shifts and indices",
+    },
+    Known {
         within: "critical_section::",
         panic: "core::cell::panic_already_borrowed",
         why: "a `RefCell` of the board borrowed twice: critical sections borrow it, and none is in another",

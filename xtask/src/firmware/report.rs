@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::machine::{RAM, RAM_LEN, emulator};
+use super::Curve;
+use super::machine::{RAM, emulator};
 use super::panics::Left;
 use crate::run;
 use crate::workspace::Workspace;
@@ -40,16 +41,22 @@ impl Footprint {
             .collect();
         let [text, data, ..] = sizes[..] else { bail!("arm-none-eabi-size says nothing of use") };
         let symbols = run::capture(Command::new("arm-none-eabi-nm").arg(image))?;
-        let end = symbols.lines().find_map(|line| line.strip_suffix(" _stack_end")?.split(' ').next());
-        let end = usize::from_str_radix(end.context("the image has no _stack_end")?, 16)?;
-        // Gaps between the sections included.
-        let statics = end.saturating_sub(usize::try_from(RAM)?);
-        let above = memory.get(statics..).context("no RAM beside the statics")?;
+        // How far into RAM a symbol of the linker is.
+        let offset = |name: &str| -> Result<usize> {
+            let line = symbols.lines().find(|line| line.split(' ').next_back() == Some(name));
+            let address = line.and_then(|line| line.split(' ').next());
+            let address =
+                u64::from_str_radix(address.with_context(|| format!("the image has no {name}"))?, 16)?;
+            Ok(usize::try_from(address.saturating_sub(RAM))?)
+        };
+        // The stack begins at the end of RAM and may reach down to the statics, gaps between their sections included.
+        let (statics, top) = (offset("_stack_end")?, offset("_stack_start")?);
+        let above = memory.get(statics..top).context("no RAM beside the statics")?;
         let untouched = above.chunks(4).take_while(|word| *word == PAINT).count() * 4;
         ensure!(untouched > 0, "the stack has reached the statics: it needs more RAM");
         let state = state.split_whitespace().filter_map(|word| word.parse().ok()).next_back();
         let state = state.context("the device does not say how large its state is")?;
-        let stack = RAM_LEN - statics - untouched;
+        let stack = above.len() - untouched;
         Ok(Self { flash: text + data, statics, stack, state })
     }
 }
@@ -88,32 +95,73 @@ pub(super) fn measure(image: &Path, defmt_print: &Path) -> Result<Vec<(String, u
     Ok(measured)
 }
 
+/// What was found out about the images with one curve.
+pub(super) struct Column {
+    pub(super) curve: Curve,
+    pub(super) footprint: Footprint,
+    pub(super) measured: Vec<(String, u64)>,
+    pub(super) panics: Left,
+}
+
 /// Puts the figures into wire-core's README.
-pub(super) fn write(
-    workspace: &Workspace,
-    footprint: &Footprint,
-    panics: &Left,
-    measured: &[(String, u64)],
-) -> Result<()> {
+pub(super) fn write(workspace: &Workspace, columns: &[Column]) -> Result<()> {
     let path = workspace.root().join("wire-core/README.md");
     let text = fs::read_to_string(&path).context("wire-core has no README")?;
     let (before, rest) = text.split_once(BEGIN).context("the README has no place for figures")?;
     let (_, after) = rest.split_once(END).context("the README has no end of figures")?;
-    let Footprint { flash, statics, stack, state } = footprint;
-    let mut table = format!(
-        "\n| bytes | |\n|---|---:|\n| flash, the whole image | {flash} |\n| static RAM, buffers included | {statics} |\n\
-         | deepest stack | {stack} |\n| RAM in all | {} |\n| of it, state of one connection | {state} |\n\n\
-         | instructions | |\n|---|---:|\n",
-        statics + stack
-    );
-    for (name, count) in measured {
-        writeln!(table, "| {name} | {count} |")?;
-    }
-    writeln!(table, "\n| calls of panics left in the image | |\n|---|---:|\n| from wire-core | 0 |")?;
-    for (count, why) in panics {
-        writeln!(table, "| {why} | {count} |")?;
-    }
-    fs::write(&path, format!("{before}{BEGIN}{table}\n{END}{after}"))?;
+    let tables = format!("\n{}\n{}\n{}\n", bytes(columns)?, instructions(columns)?, panics(columns)?);
+    fs::write(&path, format!("{before}{BEGIN}{tables}{END}{after}"))?;
     println!("  written: {}", workspace.relative(&path).display());
     Ok(())
+}
+
+fn bytes(columns: &[Column]) -> Result<String> {
+    let mut table = head("bytes", columns);
+    let footprints = || columns.iter().map(|column| &column.footprint);
+    row(&mut table, "flash, the whole image", footprints().map(|it| it.flash))?;
+    row(&mut table, "static RAM, buffers included", footprints().map(|it| it.statics))?;
+    row(&mut table, "deepest stack", footprints().map(|it| it.stack))?;
+    row(&mut table, "RAM in all", footprints().map(|it| it.statics + it.stack))?;
+    row(&mut table, "of it, state of one connection", footprints().map(|it| it.state))?;
+    Ok(table)
+}
+
+fn instructions(columns: &[Column]) -> Result<String> {
+    let mut table = head("instructions", columns);
+    for (name, _) in columns.first().map(|column| &column.measured).into_iter().flatten() {
+        let count =
+            |column: &Column| column.measured.iter().find(|(other, _)| other == name).map_or(0, |it| it.1);
+        row(&mut table, name, columns.iter().map(count))?;
+    }
+    Ok(table)
+}
+
+fn panics(columns: &[Column]) -> Result<String> {
+    let mut table = head("calls of panics left in the image", columns);
+    row(&mut table, "from wire-core", columns.iter().map(|_| 0))?;
+    let all = columns.iter().flat_map(|column| &column.panics).map(|(_, why)| why);
+    let mut reasons: Vec<&String> = Vec::new();
+    for why in all {
+        if !reasons.contains(&why) {
+            reasons.push(why);
+        }
+    }
+    for why in reasons {
+        let count = |column: &Column| column.panics.iter().find(|it| it.1 == *why).map_or(0, |it| it.0);
+        row(&mut table, why, columns.iter().map(count))?;
+    }
+    Ok(table)
+}
+
+fn head(what: &str, columns: &[Column]) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| column.curve.name()).collect();
+    format!("| {what} | {} |\n|---|{}\n", names.join(" | "), "---:|".repeat(columns.len()))
+}
+
+fn row(table: &mut String, name: &str, values: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {
+    write!(table, "| {name} |")?;
+    for value in values {
+        write!(table, " {value} |")?;
+    }
+    writeln!(table)
 }

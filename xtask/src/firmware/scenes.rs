@@ -208,7 +208,7 @@ pub(super) fn hostile_traffic(machine: &Machine) -> Result<()> {
 /// No secret of the handshake is left in memory after it. The search is seen to find what is there.
 pub(super) fn wiped(machine: &mut Machine) -> Result<()> {
     println!("  the device's memory after a handshake");
-    let ephemeral = *b"the device's ephemeral secret ke";
+    let ephemeral = secrets::DEVICE_EPHEMERAL;
     let secrets = secrets::of_handshake(ephemeral, EPHEMERAL)?;
     machine.set_random(Some(&ephemeral))?;
     let line = std::sync::Arc::clone(&machine.line);

@@ -14,6 +14,9 @@ use super::host::HSM_SECRET;
 /// The device's static key, as in its image.
 pub(super) const DEVICE_KEY: [u8; 32] = *b"the device of the firmware test.";
 
+/// Its ephemeral key while [`wiped`](super::scenes::wiped) looks for what is left of it.
+pub(super) const DEVICE_EPHEMERAL: [u8; 32] = *b"the device's ephemeral secret ke";
+
 /// The key of the host's node id: Core Lightning's way from `hsm_secret`.
 pub(super) fn host_key() -> [u8; 32] {
     expand(&[0; 4], &HSM_SECRET, b"nodeid")
@@ -68,6 +71,21 @@ pub(super) fn found_in(memory: &[u8], secrets: &[(&'static str, [u8; 32])]) -> V
     found
 }
 
+/// Whether a line of the log shows one of the device's keys, in any of the ways in which bytes are shown.
+pub(super) fn printed_in(line: &str) -> bool {
+    [DEVICE_KEY, DEVICE_EPHEMERAL].iter().any(|key| {
+        // A few bytes of the key are one too many; these are not said otherwise.
+        let front = &key[10..20];
+        let shown = |show: fn(&u8) -> String, between: &str| {
+            line.contains(&front.iter().map(show).collect::<Vec<_>>().join(between))
+        };
+        shown(|byte| format!("{byte:02x}"), "")
+            || shown(|byte| format!("{byte:02x}"), ", ")
+            || shown(u8::to_string, ", ")
+            || shown(|byte| char::from(*byte).to_string(), "")
+    })
+}
+
 fn mix(chaining_key: &[u8], input: &[u8]) -> ([u8; 32], [u8; 32]) {
     let mut both = [0; 64];
     // 64 bytes are far below HKDF's limit.
@@ -87,6 +105,21 @@ fn expand(salt: &[u8], input: &[u8], info: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_log_is_found_however_it_is_shown() {
+        for line in [
+            format!("INFO {DEVICE_KEY:?}"),
+            format!("INFO {DEVICE_EPHEMERAL:02x?}"),
+            DEVICE_KEY.iter().fold(String::new(), |line, byte| line + &format!("{byte:02x}")),
+            String::from_utf8(DEVICE_EPHEMERAL.to_vec()).unwrap(),
+        ] {
+            assert!(printed_in(&line), "{line}");
+        }
+        assert!(!printed_in(
+            "INFO StaticKey(redacted, of node 03a840b5991802273f37e9221fc0080b6ca0b584795d34ac)"
+        ));
+    }
 
     #[test]
     fn a_secret_is_found_in_either_order_and_by_halves() {

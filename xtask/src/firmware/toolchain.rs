@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use super::Curve;
 use crate::run;
 use crate::workspace::Workspace;
 
@@ -33,20 +34,28 @@ enum Kind {
     Debian(PathBuf),
 }
 
+/// Looks for the programs beside the toolchain.
+///
+/// # Errors
+/// One is missing; says what to install.
+pub(super) fn programs() -> Result<()> {
+    for (program, package) in
+        [("qemu-system-arm", "qemu-system-arm"), ("arm-none-eabi-gcc", "gcc-arm-none-eabi")]
+    {
+        if !run::succeeds(Command::new(program).arg("--version")) {
+            bail!("{program} is missing: apt-get install {package}");
+        }
+    }
+    Ok(())
+}
+
 impl Toolchain {
     /// Looks for what is there.
     ///
     /// # Errors
-    /// Nothing is, or a program beside it is missing; says what to install.
+    /// Nothing is; says what to install.
     pub(super) fn find(workspace: &Workspace) -> Result<Self> {
         let home = workspace.target().join("firmware");
-        for (program, package) in
-            [("qemu-system-arm", "qemu-system-arm"), ("arm-none-eabi-gcc", "gcc-arm-none-eabi")]
-        {
-            if !run::succeeds(Command::new(program).arg("--version")) {
-                bail!("{program} is missing: apt-get install {package}");
-            }
-        }
         let sysroot = run::capture(Command::new("rustc").args(["--print", "sysroot"]))?;
         let debian = home.join("toolchain/usr");
         let kind = if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
@@ -59,36 +68,51 @@ impl Toolchain {
         Ok(Self { home, kind })
     }
 
-    /// Builds the images of `wire-core/firmware` and returns the directory where they are. `curve` is a directory with
-    /// another crate in place of `secp256k1`.
-    pub(super) fn build(&self, workspace: &Workspace, curve: Option<&str>) -> Result<PathBuf> {
-        let target = self.home.join(if curve.is_some() { "k256" } else { "libsecp256k1" });
+    /// Builds the images of `wire-core/firmware` and returns the directory where they are.
+    pub(super) fn build(&self, workspace: &Workspace, curve: Curve) -> Result<PathBuf> {
+        let target = self.home.join(curve.name());
+        let mut command = self.cargo("build");
+        command.args(["--release", "--no-default-features", "--features", curve.name()]);
+        Self::show(workspace, &target, &mut command)?;
+        Ok(target.join(TARGET).join("release"))
+    }
+
+    /// Clippy over the same, with its warnings as errors.
+    pub(super) fn clippy(&self, workspace: &Workspace) -> Result<()> {
+        let mut command = self.cargo("clippy");
+        command.args(["--", "--deny=warnings"]);
+        Self::show(workspace, &self.home.join("clippy"), &mut command)
+    }
+
+    /// `cargo` of the toolchain with what it always needs.
+    fn cargo(&self, subcommand: &str) -> Command {
         let mut command = match &self.kind {
             Kind::Rustup => Command::new("cargo"),
-            Kind::Debian(root) => Self::debian(root),
+            // By its own name: cargo would look for it in rustup's directory first.
+            Kind::Debian(root) if subcommand == "clippy" => Self::debian(root, "cargo-clippy"),
+            Kind::Debian(root) => Self::debian(root, "cargo"),
         };
-        command.args(["build", "--release", "--target", TARGET]);
-        match &self.kind {
-            Kind::Rustup => command.arg("--locked"),
+        command.args([subcommand, "--locked", "--target", TARGET]);
+        if let Kind::Debian(_) = self.kind {
             // Of the standard library core alone is built: whoever says `extern crate alloc` does not compile.
-            Kind::Debian(_) => command.arg("-Zbuild-std=core").arg("--locked"),
-        };
-        if let Some(curve) = curve {
-            // The lock file names the other crate.
-            command.args(["--config", &format!("patch.crates-io.secp256k1.path=\"{curve}\"")]);
+            command.arg("-Zbuild-std=core");
         }
+        command
+    }
+
+    fn show(workspace: &Workspace, target: &Path, command: &mut Command) -> Result<()> {
         command.current_dir(workspace.root().join("wire-core/firmware"));
-        command.env("CARGO_TARGET_DIR", &target);
+        command.env("CARGO_TARGET_DIR", target);
         command.env("CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER", "arm-none-eabi-ld");
         for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
             command.env_remove(variable);
         }
-        run::show(&mut command)?;
-        Ok(target.join(TARGET).join("release"))
+        run::show(command)
     }
 
-    fn debian(root: &Path) -> Command {
-        let mut command = Command::new(root.join("bin/cargo"));
+    fn debian(root: &Path, program: &str) -> Command {
+        let mut command = Command::new(root.join("bin").join(program));
+        command.env("CARGO", root.join("bin/cargo"));
         command.env("RUSTC", root.join("bin/rustc"));
         command.env("LD_LIBRARY_PATH", root.join("lib/x86_64-linux-gnu"));
         // A stable compiler that may use `-Z`.

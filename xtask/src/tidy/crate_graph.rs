@@ -34,7 +34,6 @@ const BANS: &[Ban] = &[
             "socket2",
             "getrandom",
             "rand",
-            "rand_core",
             "serde",
             "serde_json",
             "tracing",
@@ -44,6 +43,13 @@ const BANS: &[Ban] = &[
             "oddwire-rpc",
         ],
         why: "wire-core knows no sockets, clocks, random numbers or heap; hand what is needed in as an argument",
+    },
+    Ban {
+        package: "wire-core",
+        reach: Reach::Direct,
+        // The crate k256 names its traits, which have no generator behind them.
+        banned: &["rand_core"],
+        why: "wire-core draws no random numbers; hand the bytes in as an argument",
     },
     Ban {
         package: "oddwire-node",

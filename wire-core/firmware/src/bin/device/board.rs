@@ -164,6 +164,7 @@ pub(crate) fn run(task: impl Future<Output = Infallible>) -> ! {
 }
 
 /// How the program ends.
+#[derive(Clone, Copy)]
 pub(crate) enum Exit {
     Success,
     Failure,
@@ -192,7 +193,7 @@ pub(crate) fn wipe_stack() {
 
 /// How deep the handshake reaches below its caller, in bytes, and more. The test searches all RAM and finds it if this is
 /// too little.
-const STACK_OF_THE_HANDSHAKE: usize = 7 * 1024;
+const STACK_OF_THE_HANDSHAKE: usize = if cfg!(feature = "libsecp256k1") { 7 * 1024 } else { 11 * 1024 };
 
 /// 32 random bytes: from the file `random` where the emulator runs, a link to the machine's own source.
 pub(crate) fn random() -> Secret<32> {

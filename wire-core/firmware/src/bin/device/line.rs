@@ -23,7 +23,7 @@ const END: u8 = 3;
 const CALLED: u8 = 4;
 
 /// How a call came about.
-#[derive(Clone, Copy, PartialEq, Eq, defmt::Format)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     /// We dialed and the other side has answered.
     Connected,

@@ -108,6 +108,9 @@ fn main() -> ! {
     let Some(board) = board::start(readings) else { give_up(&"the board is taken") };
     defmt::info!("device {} with {=usize} bytes of state a connection", local.key.node_id(), STATE_LEN);
 
+    // No key is in what is logged of it: the test looks.
+    defmt::info!("{}", local.key);
+
     let device = Device {
         local,
         host,
@@ -177,7 +180,7 @@ impl Device {
     async fn live(mut self, mut line: Line) -> Infallible {
         loop {
             let call = self.next_call(&mut line).await;
-            begin(self.connection, self.local, self.host, &self.clock, call);
+            begin(self.connection, self.local, self.host, self.clock, call);
             let next = self.talk(&mut line).await;
             // Drops the connection, and with it its keys.
             *self.connection = None;
@@ -234,7 +237,7 @@ fn begin(
     connection: &mut Option<Connection<&'static Local>>,
     local: &'static Local,
     host: NodeId,
-    clock: &Ticks,
+    clock: Ticks,
     call: Call,
 ) {
     let ephemeral = loop {
@@ -242,6 +245,7 @@ fn begin(
             break key;
         }
     };
+    defmt::info!("with {}", ephemeral);
     let now = clock.now();
     *connection = Some(match call {
         Call::Connected => Connection::initiator(local, host, ephemeral, now),
