@@ -96,7 +96,7 @@ def act(action, message):
         say({"id": number, "result": {"result": "continue"}})
         threading.Event().wait()
     elif action in ("large", "too-large"):
-        say({"id": number, "result": {"text": "x" * ((60 if action == "large" else 65) << 20)}})
+        say({"id": number, "result": {"text": "x" * ((16 if action == "large" else 65) << 20)}})
     elif action == "twice":
         for _ in range(2):
             say({"id": number, "result": {"result": "continue"}})
