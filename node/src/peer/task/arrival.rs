@@ -157,10 +157,10 @@ impl Session {
         let id = open.handle.peer.id;
         tracing::debug!(peer = %id, "does not stay");
         if let Some(text) = warning {
-            if let Err(error) = open.handle.warn(&text) {
-                tracing::debug!(peer = %id, "it is not told why: {error}");
+            match open.handle.warn(&text) {
+                Ok(()) => self.shared.hub.publish(&Event::Warning { id, direction: Direction::Out, text }),
+                Err(error) => tracing::debug!(peer = %id, "it is not told why: {error}"),
             }
-            self.shared.hub.publish(&Event::Warning { id, direction: Direction::Out, text });
         }
         open.handle.refuse_messages();
         self.connection.drain(now.timestamp, CloseReason::LocalDisconnect);
