@@ -18,6 +18,8 @@
 //!  cipher       one direction: key, nonce, chaining key of its own, rotation; ChaCha20-Poly1305
 //!   |
 //!  secret, node_id     bytes that wipe themselves; points of the curve; signed_message: what a node key signs
+//!   |
+//!  curve        secp256k1, by one of two crates: features `libsecp256k1` (default) and `k256`
 //!
 //!  onion        stands beside the connection, on cursor, secret, node_id and the encodings of message: BOLT 4
 //! ```
@@ -36,7 +38,7 @@
 //!
 //! # Time and traces
 //!
-//! Secret keys meet only constant-time code: libsecp256k1 for the curve; ChaCha20, Poly1305 and SHA-256
+//! Secret keys meet only constant-time code: libsecp256k1 or the crate k256 for the curve; ChaCha20, Poly1305 and SHA-256
 //! without tables or secret branches; `subtle` for comparisons. What does depend on time are public things:
 //! whether a tag held, whether a point was valid, how long a message is.
 //!

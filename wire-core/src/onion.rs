@@ -21,7 +21,7 @@
 //!
 //! Nothing here knows who is connected, what was seen before (a replayed onion peels again) or what a payment is.
 //!
-//! Constant time: secret scalars meet only libsecp256k1's constant-time multiplication, HMACs are compared in constant
+//! Constant time: secret scalars meet only constant-time multiplication, HMACs are compared in constant
 //! time, and a failed payment is traced in the same number of steps wherever it failed. The lengths of payloads decide
 //! branches; the node that sees them may know them. Wiping: shared secrets, all keys drawn from them, and the keystream's
 //! state; payloads lie in the caller's buffers.
