@@ -68,6 +68,8 @@ pub(crate) struct Plugin {
     channel: Arc<Channel>,
     /// One permit for every client's call that waits for it.
     calls: Arc<Semaphore>,
+    /// Its process has ended, or says no more.
+    is_gone: AtomicBool,
     /// Why it has ended.
     end: OnceLock<String>,
     health: Health,
@@ -96,6 +98,7 @@ impl Plugin {
             checksum,
             channel: Arc::default(),
             calls: Arc::new(Semaphore::new(MAX_PLUGIN_CALLS)),
+            is_gone: AtomicBool::new(false),
             end: OnceLock::new(),
             health: Health::default(),
         }

@@ -387,13 +387,27 @@ impl Host {
 
     /// The process is gone, or says no more.
     pub(super) fn process_ended(&self, plugin: &Arc<Plugin>) {
+        plugin.is_gone.store(true, Ordering::SeqCst);
         let (stage, is_stopping) = {
             let state = self.lock();
             (state.find(plugin).map(|entry| entry.stage), state.is_stopping)
         };
-        if let Some(stage) = stage {
-            let level = if is_stopping { Level::Debug } else { Level::Info };
-            self.kill(plugin, level, &format!("exited {}", stage.words()));
+        match stage {
+            // Its last words may be the answer, say that it does not want to run: whoever asked has them, or hears that there
+            // are none, and judges. The stage is set before `is_gone` is looked at there, and the other way round here.
+            Some(Stage::AwaitingManifest | Stage::AwaitingInit) => plugin.channel.close(),
+            Some(stage) => {
+                let level = if is_stopping { Level::Debug } else { Level::Info };
+                self.kill(plugin, level, &format!("exited {}", stage.words()));
+            }
+            None => {}
+        }
+    }
+
+    /// Ends a plugin that was gone when its answer had been judged.
+    pub(super) fn end_if_gone(&self, plugin: &Arc<Plugin>) {
+        if plugin.is_gone.load(Ordering::SeqCst) {
+            self.process_ended(plugin);
         }
     }
 

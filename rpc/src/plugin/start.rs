@@ -312,7 +312,9 @@ impl Host {
         if occasion == Occasion::Later && !manifest.is_dynamic {
             return Err(self.refuse(plugin, Level::Info, "Not a dynamic plugin".to_owned()));
         }
-        self.adopt(plugin, manifest, options).map_err(|why| self.refuse(plugin, Level::Unusual, why))
+        self.adopt(plugin, manifest, options).map_err(|why| self.refuse(plugin, Level::Unusual, why))?;
+        self.end_if_gone(plugin);
+        Ok(())
     }
 
     /// Enters what a manifest says, unless it is in the way of what is there already.
@@ -416,6 +418,7 @@ impl Host {
         }
         self.activate(plugin);
         self.tell_plugin_started(plugin);
+        self.end_if_gone(plugin);
         Ok(())
     }
 
@@ -450,7 +453,8 @@ impl Host {
             Answer::Error(text) | Answer::Result(text) => format!("Invalid/missing result tok in '{text}'"),
             Answer::Neither => "Invalid/missing result tok".to_owned(),
         };
-        self.refuse(plugin, Level::Unusual, why)
+        let level = if *answer == Answer::Gone { Level::Info } else { Level::Unusual };
+        self.refuse(plugin, level, why)
     }
 
     /// Kills a plugin; if it has ended by itself, that is the reason.
