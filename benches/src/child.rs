@@ -116,6 +116,17 @@ impl Progress {
         self.pipe.readable().await?;
         self.arrived()
     }
+
+    /// Waits until so many messages have arrived.
+    ///
+    /// # Errors
+    /// The child has ended.
+    pub async fn reaches(&mut self, messages: u64) -> io::Result<()> {
+        while self.arrived()? < messages {
+            self.news().await?;
+        }
+        Ok(())
+    }
 }
 
 /// Says a line to the benchmark.
