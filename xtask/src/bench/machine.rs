@@ -19,7 +19,8 @@ pub(super) fn describe(workspace: &Workspace) -> Vec<(&'static str, String)> {
     say("instructions", Some(features.join(", ")));
     say("memory", memory());
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
-    say("kernel", kernel.ok().map(|release| release.trim().to_owned()));
+    // The version alone: what follows it is the builder's own name for the build.
+    say("kernel", kernel.ok().and_then(|release| Some(release.trim().split('-').next()?.to_owned())));
     say(
         "compiler",
         run::capture(workspace.program("rustc").arg("--version")).ok().map(|line| line.trim().to_owned()),
