@@ -46,21 +46,27 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`NoRequest`], in the order in which Core Lightning looks.
     pub fn parse(value: Value<'a>) -> Result<Request<'a>, NoRequest> {
-        let id = value.get("id").ok_or(NoRequest::NoId)?;
+        let (mut id, mut version, mut method, mut params, mut filter) = (None, None, None, None, None);
+        for (key, value) in value.members() {
+            let member = match key.raw() {
+                "id" => &mut id,
+                "jsonrpc" => &mut version,
+                "method" => &mut method,
+                "params" => &mut params,
+                "filter" => &mut filter,
+                _ => continue,
+            };
+            // Of several with one name the first counts.
+            member.get_or_insert(value);
+        }
+        let id = id.ok_or(NoRequest::NoId)?;
         if matches!(id.kind(), Kind::Object | Kind::Array) {
             return Err(NoRequest::BadId);
         }
-        if value.get("jsonrpc").is_none_or(|version| version.quoted() != "\"2.0\"") {
+        if version.is_none_or(|version| version.quoted() != "\"2.0\"") {
             return Err(NoRequest::BadVersion);
         }
-        Ok(Request {
-            id: id.quoted(),
-            value,
-            len: value.raw().len(),
-            method: value.get("method"),
-            params: value.get("params"),
-            filter: value.get("filter"),
-        })
+        Ok(Request { id: id.quoted(), value, len: value.raw().len(), method, params, filter })
     }
 
     /// Its text.
