@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
 use crate::events::Hub;
+use crate::handshakes::Handshakes;
 use crate::node::Shared;
 use crate::onion::relay::{self, Relay};
 use crate::peer::accept::accept_all;
@@ -115,6 +116,7 @@ impl NodeBuilder {
             listening,
             clock: Clock::start(),
             connections: Connections::new(limits.pending()),
+            handshakes: Handshakes::new(limits.handshake_pace(), limits.pending_inbound_per_ip),
             attempts: Attempts::new(limits.pending_outbound),
             hub: Hub::new(limits.backlog(), limits.history()),
             even_types: AllowedEvenTypes::none(),

@@ -52,8 +52,8 @@ struct Arrival {
 }
 
 /// What counts as one host: an IPv4 address, or the /64 that an IPv6 host usually has to itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Origin(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Origin(u64);
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Origin {

@@ -25,6 +25,7 @@ pub mod send_queue;
 
 mod clock;
 mod connections;
+mod handshakes;
 mod registry;
 
 pub use admission::{Consideration, Gatekeeper, Verdict};

@@ -25,6 +25,11 @@ pub(crate) const PEER_FEATURES_LEN: usize = 1024;
 /// [`Limits::pending_inbound`] it bounds how many strangers a flood makes us look at in a second.
 pub(crate) const STRANGER_SPARED: Duration = Duration::from_secs(2);
 
+/// Hosts whose budget of handshakes is not full, as far as they are remembered. Each holds a few words, and for as long as the
+/// budget takes to fill up again: to keep so many in the table takes a million connections a second. At the limit the
+/// connections of further hosts are closed.
+pub(crate) const HANDSHAKE_HOSTS: usize = 8_192;
+
 /// Custom messages of a peer that are held back until the gatekeeper has decided on it. Enough for what a protocol says first.
 /// At the limit nothing more is read from the peer before the verdict.
 pub(crate) const HELD_MESSAGES: usize = 64;
@@ -106,6 +111,13 @@ pub struct Limits {
     /// The same per IP address (per /64 for IPv6), so that one host cannot push out everybody else. At the limit the
     /// oldest of that address is closed at once. Does not hold for loopback, where proxies and tests come from.
     pub pending_inbound_per_ip: usize,
+    /// Connections of one IP address (of a /64 for IPv6) that we answer in a second, once its burst is used up: a stranger
+    /// costs us three scalar multiplications, and perhaps nothing himself. At the limit connections wait in line before
+    /// anything is computed for them, as many as [`Limits::pending_inbound_per_ip`]; what is beyond is closed and told in
+    /// the log. Does not hold for loopback, where proxies and tests come from. 0 counts as 1.
+    pub handshakes_per_second_per_ip: u32,
+    /// Connections of one address that are answered at once. At the limit as for those in a second.
+    pub handshake_burst_per_ip: u32,
     /// Outgoing attempts that run at the same time. At the limit the next attempt waits for its turn, within
     /// [`Limits::connect_timeout`].
     pub pending_outbound: usize,
@@ -162,6 +174,10 @@ impl Default for Limits {
             peers: 10_000,
             pending_inbound: 1_024,
             pending_inbound_per_ip: 256,
+            // About one per cent of a core. Several nodes behind one address need far less.
+            handshakes_per_second_per_ip: 100,
+            // As many as may be at it at the same time.
+            handshake_burst_per_ip: 256,
             pending_outbound: 64,
             // As long as Core Lightning waits for a connection.
             connect_timeout: Duration::from_mins(1),
@@ -212,6 +228,11 @@ impl Limits {
             Pace { interval: self.onion_in_interval, burst: self.onion_in_burst },
             Pace { interval: ONION_OUT_INTERVAL, burst: ONION_OUT_BURST },
         )
+    }
+
+    pub(crate) fn handshake_pace(&self) -> Pace {
+        let interval = Duration::from_secs(1) / self.handshakes_per_second_per_ip.max(1);
+        Pace { interval, burst: self.handshake_burst_per_ip }
     }
 
     pub(crate) fn pending(&self) -> PendingLimits {

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::even_types::AllowedEvenTypes;
 use crate::events::Hub;
+use crate::handshakes::Handshakes;
 use crate::identity::SecretBase;
 use crate::onion::OnionTraffic;
 use crate::onion::relay::Relay;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     pub(crate) connections: Arc<Connections>,
+    /// What strangers may have us compute.
+    pub(crate) handshakes: Handshakes,
     pub(crate) attempts: Attempts,
     pub(crate) hub: Arc<Hub>,
     pub(crate) even_types: Arc<AllowedEvenTypes>,

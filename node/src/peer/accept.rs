@@ -1,20 +1,24 @@
 //! Incoming connections: from the listener to a task each.
 //!
-//! Nobody is turned away at the door: at the cap on strangers the next one waits until one of them is done or the oldest has
-//! had its fair time and goes (see [`crate::Limits`]). So a burst of honest peers is served at the pace of their handshakes,
-//! and a flood of silent connections cannot keep out an honest peer, which is done within a few round trips.
+//! At the cap on strangers the next one waits until one of them is done or the oldest has had its fair time and goes (see
+//! [`crate::Limits`]). So a burst of honest peers is served at the pace of their handshakes, and a flood of silent
+//! connections cannot keep out an honest peer, which is done within a few round trips. Turned away at the door are only the
+//! connections of a host that has used up its budget and has a full line waiting already (`handshakes`).
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use wire_core::connection::Connection;
 
 use super::dial::fresh_ephemeral;
 use super::task::{Origin, PeerTask};
 use crate::Direction;
+use crate::connections::Place;
+use crate::handshakes::Turn;
 use crate::limits::{ACCEPT_REST, ACCEPT_REST_MAX};
 use crate::node::Shared;
 
@@ -70,6 +74,34 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, address: SocketAddr) {
         tracing::debug!("connection from {address} is gone already: {error}");
         return;
     }
+    let turn = match shared.handshakes.turn(address.ip(), Instant::now()) {
+        Turn::Now => None,
+        Turn::At(turn) => Some(turn),
+        Turn::Never { first } => {
+            if first {
+                tracing::warn!(
+                    "too many connections from {}: closing what cannot wait in line",
+                    address.ip()
+                );
+            }
+            return;
+        }
+    };
+    let Some(place) = shared.connections.admit_inbound(address.ip()) else { return };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        if let Some(turn) = turn
+            && timeout_at(turn, poll_fn(|context| place.mailbox.poll_filled(context))).await.is_ok()
+        {
+            // Whatever it was that could not wait, it is the end of a connection that has not begun.
+            return;
+        }
+        answer(shared, stream, address, place).await;
+    });
+}
+
+/// From here on a stranger costs us something.
+async fn answer(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place) {
     let ephemeral = match fresh_ephemeral() {
         Ok(ephemeral) => ephemeral,
         Err(error) => {
@@ -77,9 +109,90 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, address: SocketAddr) {
             return;
         }
     };
-    let Some(place) = shared.connections.admit_inbound(address.ip()) else { return };
     let local = Arc::clone(&shared.local);
     let connection = Connection::responder(local, Some(address), ephemeral, shared.clock.now());
     let origin = Origin { direction: Direction::In, address, outcome: None };
-    tokio::spawn(PeerTask::new(Arc::clone(shared), stream, origin, connection, place).run());
+    PeerTask::new(shared, stream, origin, connection, place).run().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{Identity, Limits, Network, Node, NodeId, Secret};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// An act one for this node. Whoever has it may send it as often as he likes.
+    fn act_one(node: NodeId) -> [u8; 50] {
+        use wire_core::noise::Initiator;
+        use wire_core::secret::StaticKey;
+        let key = StaticKey::from_bytes(&Secret::new([7; 32])).unwrap();
+        Initiator::new(&key, node, fresh_ephemeral().unwrap()).act_one().0
+    }
+
+    /// Sends the act and waits for act two, or for the end.
+    async fn is_answered(mut stream: TcpStream, act: &[u8]) -> bool {
+        let mut act_two = [0; 50];
+        // Both fail when the node has closed.
+        let _ = stream.write_all(act).await;
+        timeout(PATIENCE, stream.read_exact(&mut act_two)).await.unwrap().is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_replayed_act_one_is_answered_at_the_pace_of_its_host() {
+        let mut limits = Limits::default();
+        (limits.handshakes_per_second_per_ip, limits.handshake_burst_per_ip) = (5, 0);
+        limits.pending_inbound_per_ip = 2;
+        let identity = Identity::from_secret(&Secret::new([1; 32])).unwrap();
+        let builder = Node::builder().identity(identity).network(Network::Regtest).limits(limits);
+        let node = builder.start().await.unwrap();
+        let act = act_one(node.id());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Connections of loopback that say that they are from elsewhere.
+        let connect = async |from: &str| {
+            let address = listener.local_addr().unwrap();
+            let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+            admit(node.shared(), far.unwrap().0, SocketAddr::new(from.parse().unwrap(), 1));
+            near.unwrap()
+        };
+        let started = Instant::now();
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            streams.push(connect("203.0.113.5").await);
+        }
+        assert!(is_answered(connect("203.0.113.6").await, &act).await, "another host is");
+        let mut answered = 0;
+        for stream in streams {
+            answered += usize::from(is_answered(stream, &act).await);
+        }
+        // Those that wait in line.
+        assert_eq!(answered, limits.pending_inbound_per_ip);
+        assert!(started.elapsed() >= Duration::from_millis(400));
+        node.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_does_not_wait_for_the_line() {
+        let mut limits = Limits::default();
+        (limits.handshakes_per_second_per_ip, limits.handshake_burst_per_ip) = (1, 0);
+        let identity = Identity::from_secret(&Secret::new([1; 32])).unwrap();
+        let builder = Node::builder().identity(identity).network(Network::Regtest).limits(limits);
+        let node = builder.start().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut last = None;
+        // The turn of the last one is beyond our patience.
+        for _ in 0..=PATIENCE.as_secs() {
+            let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+            admit(node.shared(), far.unwrap().0, "203.0.113.5:1".parse().unwrap());
+            last = Some(near.unwrap());
+        }
+        timeout(PATIENCE / 2, node.shutdown()).await.unwrap();
+        assert_eq!(last.unwrap().read(&mut [0]).await.unwrap(), 0);
+    }
 }
