@@ -119,6 +119,10 @@ impl Event {
         matches!(self, Event::OnionMessage(_) | Event::OnionDropped(_))
     }
 
+    fn has_unsent(&self) -> bool {
+        matches!(self, Event::Disconnected { unsent, .. } if !unsent.is_empty())
+    }
+
     /// What it counts against [`crate::Limits::backlog_bytes`].
     fn weight(&self) -> usize {
         match self {

@@ -7,6 +7,8 @@ use crate::{Event, MessageType, NodeId};
 #[derive(Debug, Clone)]
 pub struct EventFilter {
     scope: Scope,
+    /// Besides the scope, the ends of connections with messages that did not go out.
+    unsent: bool,
     /// Sorted, for searching.
     types: Option<Vec<MessageType>>,
     /// Sorted, for searching.
@@ -24,7 +26,7 @@ enum Scope {
 impl EventFilter {
     /// Everything.
     pub fn all() -> EventFilter {
-        EventFilter { scope: Scope::All, types: None, peers: None }
+        EventFilter { scope: Scope::All, unsent: false, types: None, peers: None }
     }
 
     /// Only custom messages, those that came over several hops included.
@@ -40,6 +42,14 @@ impl EventFilter {
     /// Only onion messages: those for this node, and those that went no further here.
     pub fn onions() -> EventFilter {
         EventFilter { scope: Scope::Onions, ..EventFilter::all() }
+    }
+
+    /// Also [`Event::Disconnected`], if messages that had been accepted did not go out: so that whoever sends hears what
+    /// became of it. Their types are not looked at.
+    #[must_use]
+    pub fn and_unsent(mut self) -> EventFilter {
+        self.unsent = true;
+        self
     }
 
     /// Of the custom messages only those of these types.
@@ -81,7 +91,8 @@ impl EventFilter {
             Scope::Connections => !event.is_onion(),
             Scope::Onions => event.is_onion(),
         };
-        is_of_scope && event.peer().map_or(self.peers.is_none(), |peer| self.concerns(peer))
+        (is_of_scope || self.unsent && event.has_unsent())
+            && event.peer().map_or(self.peers.is_none(), |peer| self.concerns(peer))
     }
 
     fn concerns(&self, peer: &NodeId) -> bool {

@@ -89,6 +89,30 @@ fn a_flood_of_messages_leaves_room_for_who_comes_and_goes() {
 }
 
 #[test]
+fn whoever_sends_may_hear_what_did_not_go_out_and_nothing_else_of_connections() {
+    let hub = hub(BacklogLimits { events: 100, bytes: 1_000 });
+    let mut subscription =
+        hub.subscribe(EventFilter::messages().of_types([]).from_peers([peer(1)]).and_unsent());
+    let message = UnsentMessage { kind: MessageType::new(32_769), message_len: 2, payload: None };
+    let unsent: Arc<[UnsentMessage]> = [message].into();
+    let end = |id, unsent: &Arc<[UnsentMessage]>| {
+        hub.publish(&Event::Disconnected {
+            id,
+            reason: CloseReason::PingTimeout,
+            unsent: Arc::clone(unsent),
+        });
+    };
+    end(peer(1), &[].into());
+    end(peer(2), &unsent);
+    end(peer(1), &unsent);
+    let told: Vec<Delivery> = std::iter::from_fn(|| subscription.try_next()).collect();
+    let [Delivery::Event(Event::Disconnected { id, unsent: seen, .. })] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((id, seen), (&peer(1), &unsent));
+}
+
+#[test]
 fn filters_narrow_and_subscriptions_share_one_copy() {
     let hub = hub(BacklogLimits { events: 100, bytes: 1_000 });
     let (alice, bob) = (peer(1), peer(2));

@@ -5,7 +5,7 @@ use oddwire_node::{Epoch, EventFilter, MessageType, ResumeError};
 use super::{Call, Example, Method, Reply, each};
 use crate::error::RpcError;
 use crate::json_writer::object;
-use crate::params::{Arg, BadParam, Param, parse_node_id, u64};
+use crate::params::{Arg, BadParam, Param, boolean, parse_node_id, u64};
 
 const PARAMS: &[Param] = &[
     Param::optional("types", "u16 array", "Only messages of these types. Default: of every type."),
@@ -20,6 +20,7 @@ const PARAMS: &[Param] = &[
         "string",
         "What the number belongs to, as an earlier answer named it. Default: not looked at.",
     ),
+    Param::optional("unsent", "boolean", "Also messages of our own that did not go out. Default: false."),
 ];
 
 pub(super) static METHOD: Method = Method {
@@ -41,6 +42,11 @@ first message that arrives after the answer. Numbers are given from the first su
 A client that reads too slowly delays nobody else. What it misses is counted: `custommsg_gap` with `missed` stands where messages \
 are missing. It also stands at the beginning when messages since `from` are not kept any more; then `missed` counts those as well \
 that the client would not have wanted.
+
+With `unsent` it is also told what becomes of messages that `sendcustommsg` has accepted: when a connection ends before they \
+went out, one notification `custommsg_unsent` for each, in their order: `peer_id`, `type`, `length` (bytes, with the type), \
+`payload` (as above; missing where the message had been encrypted in place already) and `reason`. All others were handed to the \
+system; whether a peer that has ended had read them, nobody can know. `types` does not hold for these.
 
 Subscribing changes nothing about which messages are accepted from peers.
 
@@ -77,7 +83,8 @@ fn subscribecustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
         let bad = BadParam { problem: "should be an epoch as an answer names it", value };
         value.raw().parse::<Epoch>().map_err(|_| bad.into())
     });
-    call.read(&mut [&mut types, &mut peers, &mut from, &mut epoch])?;
+    let mut unsent = Arg::new(&PARAMS[4], boolean);
+    call.read(&mut [&mut types, &mut peers, &mut from, &mut epoch, &mut unsent])?;
     if call.is_check() {
         return Ok(call.checked());
     }
@@ -87,6 +94,9 @@ fn subscribecustommsg(call: &Call<'_>) -> Result<Reply, RpcError> {
     }
     if let Some(peers) = peers.optional() {
         filter = filter.from_peers(peers);
+    }
+    if unsent.optional() == Some(true) {
+        filter = filter.and_unsent();
     }
     let node = &call.service.node;
     let subscription = match (from.optional(), epoch.optional()) {

@@ -58,7 +58,7 @@ fn usage_lines() {
             "setconfig config [val] [transient]",
             "signmessage message",
             "stop ",
-            "subscribecustommsg [types] [peers] [from] [epoch]",
+            "subscribecustommsg [types] [peers] [from] [epoch] [unsent]",
             "subscribeonionmessage ",
             "waitblockheight blockheight [timeout]",
         ]

@@ -350,6 +350,23 @@ impl Answers {
                 });
                 push_notification(&mut self.out, "custommsg", &params);
             }
+            Delivery::Event(Event::Disconnected { id, reason, unsent }) => {
+                for message in unsent.iter() {
+                    let params = object(|params| {
+                        params.string("peer_id", id);
+                        params.bare("type", message.kind.get());
+                        params.bare("length", message.message_len);
+                        if let Some(payload) = &message.payload {
+                            params.hex(
+                                "payload",
+                                &[&message.kind.get().to_be_bytes(), payload.as_ref()].concat(),
+                            );
+                        }
+                        params.string("reason", reason);
+                    });
+                    push_notification(&mut self.out, "custommsg_unsent", &params);
+                }
+            }
             Delivery::Event(Event::OnionMessage(message)) => {
                 let params = object(|params| {
                     params.string("time", humantime::format_rfc3339_millis(message.received));

@@ -108,6 +108,7 @@ async fn wrong_filters_are_refused() {
         (r#"{"epoch":"1"}"#, "epoch only valid with from"),
         (r#"{"from":1,"epoch":"x"}"#, "epoch: should be an epoch as an answer names it"),
         (r#"{"from":1,"epoch":"1"}"#, "epoch 0000000000000001 is over: the node was started anew"),
+        (r#"{"unsent":"x"}"#, "unsent: should be"),
         (r#"{"kinds":[]}"#, "unknown parameter: kinds"),
     ] {
         let answer = l1.call("subscribecustommsg", params).await;
