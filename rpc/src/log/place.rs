@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -61,7 +62,8 @@ impl Place {
 
     pub(super) fn start(path: Option<PathBuf>, sink: Sink, head: &Head) -> Result<Place, LogError> {
         let backlog = Arc::new(Backlog::default());
-        let writer = Writer { backlog: Arc::clone(&backlog), sink, head: head.clone(), lost: 0 };
+        let writer =
+            Writer { backlog: Arc::clone(&backlog), sink, head: head.clone(), lost: 0, is_mid_line: false };
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
         started.map_err(LogError::Thread)?;
         Ok(Place { path, backlog })
@@ -122,8 +124,9 @@ impl fmt::Debug for Place {
     }
 }
 
+/// One that is made is not for everybody to read: at level io it has what peers say to each other.
 fn open_file(path: &Path) -> Result<File, LogError> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(path);
     opened.map_err(|error| LogError::Open { path: path.to_owned(), error })
 }
 
@@ -146,6 +149,8 @@ struct Writer {
     head: Head,
     /// Lines that are missing where the next one would stand.
     lost: u64,
+    /// What was written last was not whole.
+    is_mid_line: bool,
 }
 
 impl Writer {
@@ -161,6 +166,7 @@ impl Writer {
             self.write(before);
             if let Some(sink) = sink {
                 self.sink = sink;
+                self.is_mid_line = false;
             }
             self.write(after);
             self.lost = self.lost.saturating_add(missed);
@@ -191,10 +197,9 @@ impl Writer {
             return;
         }
         self.tell_loss();
-        if self.sink.write_all(lines).and_then(|()| self.sink.flush()).is_err() {
-            let count = memchr::memchr_iter(b'\n', lines).count();
-            self.lost = self.lost.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        }
+        let rest = lines.get(self.put(lines)..).unwrap_or_default();
+        let count = memchr::memchr_iter(b'\n', rest).count();
+        self.lost = self.lost.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     fn tell_loss(&mut self) {
@@ -206,8 +211,29 @@ impl Writer {
             self.lost
         );
         let line = format_line(&self.head, SystemTime::now(), Level::Unusual, "lightningd", &text);
-        if self.sink.write_all(line.as_bytes()).and_then(|()| self.sink.flush()).is_ok() {
+        // Not behind half a line.
+        let line = if self.is_mid_line { format!("\n{line}") } else { line };
+        if self.put(line.as_bytes()) == line.len() {
             self.lost = 0;
         }
+    }
+
+    /// Writes as much as the place takes. A disk that fills up takes a part.
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.sink.write(rest) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+                Ok(more) => written = written.saturating_add(more),
+            }
+        }
+        if self.sink.flush().is_err() {
+            written = 0;
+        }
+        if let Some(last) = bytes.get(..written).and_then(<[u8]>::last) {
+            self.is_mid_line = *last != b'\n';
+        }
+        written
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -255,4 +256,43 @@ fn what_a_full_disk_refused_is_told_when_there_is_room_again() {
     stalled.place.append(b"three\n");
     assert!(stalled.next().contains(" 2 lines of the log are missing here"));
     assert_eq!(stalled.next(), "three\n");
+}
+
+/// A disk with room for so many bytes, and what is on it.
+#[derive(Clone)]
+struct Filling(Arc<Mutex<(usize, Vec<u8>)>>);
+
+impl Write for Filling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (room, kept) = &mut *self.0.lock().unwrap();
+        let fitting = bytes.len().min(*room);
+        if fitting == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *room -= fitting;
+        kept.extend_from_slice(&bytes[..fitting]);
+        Ok(fitting)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_a_line_spoils_no_other() {
+    let disk = Filling(Arc::new(Mutex::new((6, Vec::new()))));
+    let place = Place::start(None, Box::new(disk.clone()), &head("l1 ")).unwrap();
+    place.append(b"one\ntwo\nthree\n");
+    place.flush(Instant::now() + PATIENCE);
+    disk.0.lock().unwrap().0 = 1_000;
+    place.append(b"four\n");
+    place.flush(Instant::now() + PATIENCE);
+    let kept = String::from_utf8(disk.0.lock().unwrap().1.clone()).unwrap();
+    let lines: Vec<&str> = kept.lines().collect();
+    assert_eq!((&lines[..2], lines[3], lines.len()), (&["one", "tw"][..], "four", 4), "{kept}");
+    assert!(
+        lines[2].starts_with("l1 ") && lines[2].contains(" 2 lines of the log are missing here"),
+        "{kept}"
+    );
 }
