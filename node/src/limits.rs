@@ -42,6 +42,10 @@ pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// See [`ACCEPT_REST`].
 pub(crate) const ACCEPT_REST_MAX: Duration = Duration::from_secs(2);
 
+/// How long the system must have let the listener accept everybody before a refusal is told in the log again: while it lasts,
+/// and while it comes and goes, one line is enough.
+pub(crate) const ACCEPT_REFUSAL_QUIET: Duration = Duration::from_mins(1);
+
 /// Most callers that wait in line for room in one send queue. Each holds its payload elsewhere and a few words here. At the
 /// limit the next one is told that the queue is full, as those are who do not wait.
 pub(crate) const WAITING_FOR_ROOM: usize = 4_096;

@@ -78,6 +78,14 @@ pub const MAX_SUBSCRIPTIONS: usize = 64;
 /// repeated a million times a second.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// How long the system must have let us accept everybody before a refusal is told in the log again: while it lasts, and while
+/// it comes and goes, one line is enough.
+pub const ACCEPT_REFUSAL_QUIET: Duration = Duration::from_mins(1);
+
+/// How often it is looked at whether the socket's file is still there. Whoever removes it (a script that cleans up) would
+/// otherwise leave a node that nobody can call and only a signal can stop. At most so long it stays away.
+pub const SOCKET_LOOK: Duration = Duration::from_secs(5);
+
 // The datastore.
 
 /// Bytes of a key, its parts and one byte between each two. Keys are names.
@@ -205,6 +213,14 @@ pub const RESTART_PAUSE_MAX: Duration = Duration::from_mins(5);
 pub const RESTART_FORGIVEN: Duration = Duration::from_mins(10);
 
 // The daemon: its start, its log, its end.
+
+/// The part, one in so many, of the files that the process may open which strangers have at most, those that have not exchanged
+/// `init` yet: where the system allows few, fewer strangers are served at a time.
+pub const STRANGERS_SHARE: usize = 4;
+
+/// The part, one in so many, of the same which neither strangers nor peers have: clients, plugins, outgoing attempts, files.
+/// Where the system allows few, there is room for fewer peers, as the log says at the start.
+pub const OTHERS_SHARE: usize = 4;
 
 /// Bytes of a configuration file. A longer one is refused.
 pub const MAX_CONFIG_LEN: usize = 1024 * 1024;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::limits::{ACCEPT_RETRY, MAX_CONNECTIONS, STOP_GRACE};
+use crate::limits::{ACCEPT_REFUSAL_QUIET, ACCEPT_RETRY, MAX_CONNECTIONS, SOCKET_LOOK, STOP_GRACE};
 use crate::service::Service;
 use quota::Quota;
 use socket::SocketFile;
@@ -38,33 +39,40 @@ impl Server {
         Ok(Server { listener, file })
     }
 
-    /// Serves clients until the service's stop signal is given. Then takes no more requests, waits [`STOP_GRACE`] for those
+    /// Serves clients until the service's stop signal is given. If the socket's file is removed meanwhile, it is made again; who
+    /// was connected stays so. Then takes no more requests, waits [`STOP_GRACE`] for those
     /// that run and for their answers to be read, removes the socket and returns.
     ///
     /// # Errors
     /// The runtime cannot use the socket.
     pub async fn run(self, service: Arc<Service>) -> io::Result<()> {
-        let Server { listener, file } = self;
-        listener.set_nonblocking(true)?;
-        let listener = UnixListener::from_std(listener)?;
+        let Server { listener, mut file } = self;
+        let mut listener = listen(listener)?;
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let quota = Quota::default();
         let mut connections = JoinSet::new();
         let mut number: u64 = 0;
-        // So that the log has one line about it, and not ten a second.
-        let mut is_refused = false;
+        let mut look = interval(SOCKET_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // When a refusal is worth a line in the log again.
+        let mut quiet_until: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = service.stop.triggered() => break,
                 // Clients that have gone make room for their results here.
                 Some(_) = connections.join_next() => continue,
+                _ = look.tick() => {
+                    if let Some(anew) = file.restore() {
+                        listener = listen(anew)?;
+                    }
+                    continue;
+                }
                 accepted = accept(&listener, &places) => accepted,
             };
             match accepted {
                 Ok((stream, place)) => {
                     number = number.wrapping_add(1);
-                    is_refused = false;
                     let connection = connection::serve(stream, number, Arc::clone(&service), quota.clone());
                     connections.spawn(async move {
                         connection.await;
@@ -72,11 +80,13 @@ impl Server {
                     });
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut is_refused, true) {
+                    let now = Instant::now();
+                    if quiet_until.is_none_or(|quiet_until| now >= quiet_until) {
                         tracing::warn!(
                             "RPC clients cannot be accepted: {error}. It is tried again and again"
                         );
                     }
+                    quiet_until = Some(now + ACCEPT_REFUSAL_QUIET);
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             }
@@ -92,6 +102,11 @@ impl Server {
         }
         Ok(())
     }
+}
+
+fn listen(listener: StdListener) -> io::Result<UnixListener> {
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 type Place = tokio::sync::OwnedSemaphorePermit;

@@ -19,12 +19,14 @@ use super::task::{Origin, PeerTask};
 use crate::Direction;
 use crate::connections::Place;
 use crate::handshakes::Turn;
-use crate::limits::{ACCEPT_REST, ACCEPT_REST_MAX};
+use crate::limits::{ACCEPT_REFUSAL_QUIET, ACCEPT_REST, ACCEPT_REST_MAX};
 use crate::node::Shared;
 
 /// Accepts until the node stops.
 pub(crate) async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
     let mut rest = ACCEPT_REST;
+    // When a refusal is worth a line in the log again.
+    let mut quiet_until: Option<Instant> = None;
     let stopped = shared.stopping();
     tokio::pin!(stopped);
     // Closed before `stopped`, which others take as the sign that it is.
@@ -47,10 +49,11 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
                 tracing::debug!("an incoming connection was gone before it was accepted: {error}");
             }
             Err(error) => {
-                tracing::error!(
-                    "accepting incoming fd failed: {error}; trying again in {} ms",
-                    rest.as_millis()
-                );
+                let now = Instant::now();
+                if quiet_until.is_none_or(|quiet_until| now >= quiet_until) {
+                    tracing::error!("accepting incoming fd failed: {error}; trying again and again");
+                }
+                quiet_until = Some(now + ACCEPT_REFUSAL_QUIET);
                 tokio::select! {
                     biased;
                     () = &mut stopped => return,

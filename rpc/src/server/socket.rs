@@ -48,13 +48,67 @@ pub enum BindError {
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
+    mode: u32,
+    identity: FileIdentity,
+    /// That it could not be made again has been told.
+    is_given_up: bool,
+}
+
+/// What tells a file from another one of the same name.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct FileIdentity {
     device: u64,
     inode: u64,
 }
 
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<FileIdentity> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(FileIdentity { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+impl SocketFile {
+    /// Binds another socket in the place of one whose file somebody has removed: nobody can connect to the old one any more.
+    /// What stands there instead stays. Either is told in the log, once.
+    pub(super) fn restore(&mut self) -> Option<UnixListener> {
+        if self.is_in_place() {
+            self.is_given_up = false;
+            return None;
+        }
+        match make(&self.path, self.mode) {
+            Ok((listener, identity)) => {
+                tracing::warn!("rpc file {:?} was removed: it is made again", self.path);
+                self.identity = identity;
+                Some(listener)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_given_up, true) {
+                    tracing::error!(
+                        "rpc file {:?} was removed, and no client can connect: {error}. It is tried again and again; SIGTERM stops \
+                         the node",
+                        self.path
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        FileIdentity::of(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+}
+
+/// Binds the socket. Its file lasts as long as the second value.
+pub(super) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), BindError> {
+    let (listener, identity) = make(path, mode)?;
+    Ok((listener, SocketFile { path: path.to_owned(), mode, identity, is_given_up: false }))
+}
+
 /// Binds the socket in a directory that only we can enter, gives it its mode, and then moves it to its place. (The mode that
 /// `bind` gives depends on the process's umask, which other threads share.) Moving replaces a stale socket in one step.
-pub(super) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), BindError> {
+fn make(path: &Path, mode: u32) -> Result<(UnixListener, FileIdentity), BindError> {
     let len = path.as_os_str().len();
     if len > MAX_SOCKET_PATH {
         return Err(BindError::TooLong { path: path.to_owned(), len });
@@ -69,20 +123,20 @@ pub(super) fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile),
     let private = parent.join(format!(".rpc-{}", std::process::id()));
     let _ = fs::remove_dir_all(&private);
     DirBuilder::new().mode(0o700).create(&private).map_err(system("making a private directory"))?;
-    let bound = bind_in(&private, path, mode).map_err(system("making the socket"));
+    let bound = make_in(&private, path, mode).map_err(system("making the socket"));
     let _ = fs::remove_dir_all(&private);
     bound
 }
 
-fn bind_in(private: &Path, path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+fn make_in(private: &Path, path: &Path, mode: u32) -> io::Result<(UnixListener, FileIdentity)> {
     let bound = private.join("s");
     // The directory's path may be longer than a socket's may be; through its descriptor it is short.
     let directory = fs::File::open(private)?;
     let listener = UnixListener::bind(format!("/proc/self/fd/{}/s", directory.as_raw_fd()))?;
     fs::set_permissions(&bound, Permissions::from_mode(mode))?;
-    let metadata = fs::symlink_metadata(&bound)?;
+    let identity = FileIdentity::of(&bound)?;
     fs::rename(&bound, path)?;
-    Ok((listener, SocketFile { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }))
+    Ok((listener, identity))
 }
 
 fn check_unused(path: &Path) -> Result<(), BindError> {
@@ -106,9 +160,9 @@ fn check_unused(path: &Path) -> Result<(), BindError> {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| metadata.dev() == self.device && metadata.ino() == self.inode);
-        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+        if self.is_in_place()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             tracing::warn!("Removing rpc file {:?}: {error}", self.path);
         }
     }

@@ -72,3 +72,28 @@ fn another_daemons_socket_is_not_removed_with_ours() {
     drop(file);
     UnixStream::connect(&path).unwrap();
 }
+
+#[test]
+fn a_socket_whose_file_was_removed_is_made_again_and_what_others_put_there_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rpc");
+    let (first, mut file) = bind(&path, 0o640).unwrap();
+    assert!(file.restore().is_none(), "nothing is amiss");
+    fs::remove_file(&path).unwrap();
+    let second = file.restore().unwrap();
+    assert_eq!(mode_of(&path), 0o640);
+    drop(first);
+    UnixStream::connect(&path).unwrap();
+
+    fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    assert!(file.restore().is_none());
+    assert!(file.is_given_up);
+    UnixStream::connect(&path).unwrap();
+    drop((other, second));
+    // Its socket is left behind, and nobody answers.
+    let _third = file.restore().unwrap();
+    UnixStream::connect(&path).unwrap();
+    drop(file);
+    assert!(is_empty(directory.path()));
+}
