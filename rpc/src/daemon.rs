@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire_core::message::features::BitTooHigh;
 use zeroize::Zeroizing;
@@ -32,13 +31,17 @@ use crate::stop::StopSignal;
 use crate::version::VERSION;
 
 mod background;
+mod core_dump;
+mod descriptors;
 pub mod directory;
 mod passphrase;
 mod pid_file;
+pub mod safekeeping;
 
 use background::Role;
 use directory::{Claim, DirectoryError};
 use pid_file::PidFile;
+use safekeeping::SafekeepingError;
 
 /// File of the node's key in the network's directory.
 const KEY_FILE: &str = "hsm_secret";
@@ -53,6 +56,14 @@ pub enum StartFailure {
     /// The directory.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// What others may do with the node's files.
+    #[error(transparent)]
+    Safekeeping(#[from] SafekeepingError),
+    /// Core dumps cannot be switched off.
+    #[error(
+        "cannot switch off core dumps, in which the node's key would be: {0}. With --developer they stay on"
+    )]
+    CoreDumps(io::Error),
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -138,6 +149,7 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
         options.refuse_unknown().map_err(ConfigError::from)?;
     }
     let mut signals = Signals::receive()?;
+    core_dump::refuse(audience(&config)).map_err(StartFailure::CoreDumps)?;
     let passphrase = match config.key_unlock {
         KeyUnlock::None => None,
         KeyUnlock::AskForPassphrase => match passphrase::ask(signals.next()).await {
@@ -172,7 +184,12 @@ async fn run_node(
 ) -> Result<ExitCode, StartFailure> {
     tracing::info!(source = "lightningd", "{VERSION}");
     name_what_has_no_meaning(&options);
-    raise_descriptor_limit();
+    let audience = audience(&config);
+    let network_dir = config.place.network_dir();
+    let (key_file, datastore_file) = (network_dir.join(KEY_FILE), network_dir.join(datastore::FILE));
+    // Before any program is started that somebody may have put there.
+    safekeeping::check(&config.place, &key_file, &datastore_file, audience)?;
+    let limits = descriptors::limits_within(descriptors::raise_limit());
     tokio::select! {
         started = plugins.start() => started?,
         name = signals.next_end(log) => {
@@ -181,21 +198,21 @@ async fn run_node(
         }
     }
     options.refuse_unknown().map_err(ConfigError::from)?;
-    let network_dir = config.place.network_dir();
     let pid_file = config.pid_file.map(|path| {
         PidFile::write(&path).map_err(|error| StartFailure::PidFile { path: path.clone(), error })
     });
     // Held to the end.
     let _pid_file = pid_file.transpose()?;
-    let key_file = network_dir.join(KEY_FILE);
     let identity = match passphrase {
         // A key that is made here has no passphrase.
         Some(passphrase) => Identity::load(&key_file, Some(&passphrase)),
         None => Identity::load_or_create(&key_file),
     }?;
-    let datastore = Datastore::open(&network_dir.join(datastore::FILE))?;
-    let node = start_node(identity, &config.place, &config.listen, &plugins).await?;
+    let datastore = Datastore::open(&datastore_file)?;
+    let builder = Node::builder().identity(identity).limits(limits);
+    let node = start_node(builder, &config.place, &config.listen, &plugins).await?;
     plugins.attach(&node, log.book());
+    safekeeping::name_open_socket(&config.place.rpc_path(), config.rpc_file_mode);
     let server = Server::bind(&config.place.rpc_file, config.rpc_file_mode)
         .map_err(|error| StartFailure::RpcSocket { error, network_dir: network_dir.clone() })?;
     let alias = config.alias.unwrap_or_else(|| default_alias(&node.id()));
@@ -208,7 +225,7 @@ async fn run_node(
         version: VERSION.to_owned(),
         lightning_dir: network_dir,
         datastore,
-        audience: if config.developer { Audience::Developers } else { Audience::Users },
+        audience,
         stop: StopSignal::new(),
         log_book: log.book().clone(),
         names: config.names,
@@ -218,6 +235,10 @@ async fn run_node(
     };
     let started: fn() -> io::Result<()> = if config.daemon { background::let_go } else { || Ok(()) };
     Ok(serve(server, service, started, signals, log).await)
+}
+
+fn audience(config: &Config) -> Audience {
+    if config.developer { Audience::Developers } else { Audience::Users }
 }
 
 /// The host of the plugins, none of which runs yet.
@@ -257,25 +278,6 @@ fn advice(error: &IdentityError) -> &'static str {
     }
 }
 
-/// Lets the process open as many files as the system allows it at all. Every peer and every client is one, and the limit
-/// that processes start with is the one that suits programs from before there were others.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => tracing::debug!(
-            source = "lightningd",
-            "limit of open files raised from {} to {}",
-            limit.current.map_or_else(|| "none".to_owned(), |files| files.to_string()),
-            limit.maximum.map_or_else(|| "none".to_owned(), |files| files.to_string())
-        ),
-        Err(error) => tracing::warn!(source = "lightningd", "cannot raise the limit of open files: {error}"),
-    }
-}
-
 /// Works from the node's directory on, as Core Lightning does: relative paths start there, and the RPC socket can be bound
 /// however long the directory's path is.
 fn enter(place: &NodePlace) -> Result<(), DirectoryError> {
@@ -284,7 +286,7 @@ fn enter(place: &NodePlace) -> Result<(), DirectoryError> {
 }
 
 async fn start_node(
-    identity: Identity,
+    builder: NodeBuilder,
     place: &NodePlace,
     listen: &Listen,
     plugins: &Host,
@@ -295,7 +297,7 @@ async fn start_node(
         Listen::On(addresses) => addresses.clone(),
     };
     let gatekeeper = Arc::new(plugins.clone());
-    let builder = Node::builder().identity(identity).network(place.network).gatekeeper(gatekeeper);
+    let builder = builder.network(place.network).gatekeeper(gatekeeper);
     let builder = builder.features(&plugins.features()).map_err(StartFailure::Features)?;
     let builder = addresses.into_iter().fold(builder, NodeBuilder::listen);
     builder.start().await.map_err(|error| match error {

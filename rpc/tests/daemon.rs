@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails, in its helpers too")]
 
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -23,6 +24,14 @@ fn refusal(command: &mut Command) -> String {
     let stderr = text(&stderr);
     assert_eq!(status.code(), Some(1), "{stderr}");
     stderr
+}
+
+/// A key file that nobody else may read.
+fn write_key(dir: &Path, contents: &[u8]) {
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.write(true).create_new(true).mode(0o400).open(dir.join("regtest/hsm_secret")).unwrap();
+    file.write_all(contents).unwrap();
 }
 
 fn mode(path: &Path) -> u32 {
@@ -192,7 +201,7 @@ fn what_cannot_be_made_or_bound_is_named_with_what_to_do() {
     assert!(said.contains("/nonexistent/log") && said.contains("--log-file"), "{said}");
 
     std::fs::remove_file(dir.path().join("regtest/hsm_secret")).unwrap();
-    std::fs::write(dir.path().join("regtest/hsm_secret"), [1; 31]).unwrap();
+    write_key(dir.path(), &[1; 31]);
     let said = refusal(&mut oddwired(dir.path()));
     assert!(said.contains("hsm_secret") && said.contains("31"), "{said}");
     assert_eq!(std::fs::read(dir.path().join("regtest/hsm_secret")).unwrap(), [1; 31]);
@@ -268,7 +277,8 @@ fn the_log_goes_where_it_is_told_in_the_lines_that_tools_parse() {
 fn in_the_background_it_has_started_when_the_command_returns() {
     let dir = tempdir().unwrap();
     let pid_file = dir.path().join("pid");
-    let options = ["--daemon", "--log-file=log", "--pid-file=pid", "--addr=127.0.0.1:0"];
+    // For developers, so that whoever runs this test may look into the process.
+    let options = ["--daemon", "--developer", "--log-file=log", "--pid-file=pid", "--addr=127.0.0.1:0"];
     let started = oddwired(dir.path()).args(options).output().unwrap();
     assert_eq!((started.status.code(), text(&started.stderr)), (Some(0), String::new()));
     let answer = text(&oddwire_cli(dir.path()).arg("getinfo").output().unwrap().stdout);
@@ -301,7 +311,7 @@ fn wait_until_gone(path: &Path) {
 fn what_goes_wrong_in_the_background_is_told_in_the_foreground() {
     let dir = tempdir().unwrap();
     std::fs::create_dir_all(dir.path().join("regtest")).unwrap();
-    std::fs::write(dir.path().join("regtest/hsm_secret"), [1; 31]).unwrap();
+    write_key(dir.path(), &[1; 31]);
     let said = refusal(oddwired(dir.path()).args(["--daemon", "--log-file=log"]));
     assert!(said.contains("hsm_secret") && said.contains("31"), "{said}");
     for nowhere in [&["--daemon"][..], &["--daemon", "--log-file=-"]] {
@@ -321,7 +331,7 @@ fn a_passphrase_is_asked_for_on_standard_input() {
     std::fs::create_dir_all(dir.path().join("regtest")).unwrap();
     let words = ["abandon "; 11].concat() + "about";
     let secret = [&SEED_HASH[..], words.as_bytes()].concat();
-    std::fs::write(dir.path().join("regtest/hsm_secret"), secret).unwrap();
+    write_key(dir.path(), &secret);
 
     let said = refusal(&mut oddwired(dir.path()));
     assert!(said.contains("passphrase") && said.contains("--hsm-passphrase"), "{said}");

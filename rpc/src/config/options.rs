@@ -175,7 +175,7 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub allow_deprecated_apis: Option<bool>,
 
-    /// Tell clients which parameter was wrong, and allow what only tests need
+    /// Tell clients which parameter was wrong, allow core dumps and debuggers, and what only tests need
     #[arg(long)]
     pub developer: bool,
 

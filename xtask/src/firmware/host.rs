@@ -1,8 +1,9 @@
 //! The real `oddwired` that the device talks with, and its JSON-RPC socket.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -35,7 +36,10 @@ impl Host {
     pub(super) fn start(workspace: &Workspace) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("oddwire-host-").tempdir()?;
         fs::create_dir(directory.path().join("regtest"))?;
-        fs::write(directory.path().join("regtest/hsm_secret"), HSM_SECRET)?;
+        // A key that others may read is refused.
+        let mut options = OpenOptions::new();
+        let key = options.write(true).create_new(true).mode(0o400);
+        key.open(directory.path().join("regtest/hsm_secret"))?.write_all(&HSM_SECRET)?;
         let mut command = Command::new(workspace.binary("oddwired"));
         command.args(["--network=regtest", "--addr=127.0.0.1:0"]);
         command.arg(format!("--lightning-dir={}", directory.path().display()));
