@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire_core::connection::{ANY_LENGTH, Local};
-use wire_core::message::features::{BitTooHigh, Feature, Features};
+use wire_core::message::features::{Feature, NotOfferable};
 
 use crate::admission::Gatekeeper;
 use crate::clock::Clock;
@@ -23,9 +23,6 @@ use crate::peer::dial::Attempts;
 use crate::registry::Registry;
 use crate::{FeatureSet, Identity, Limits, Network, Node};
 
-/// The feature bits of every node: those that peers demand, and onion messages, which are forwarded for everybody.
-const OFFERED: FeatureSet = FeatureSet::DEFAULT.with_optional(Feature::OnionMessages);
-
 /// What a node is to be. Made by [`Node::builder`].
 #[derive(Default)]
 pub struct NodeBuilder {
@@ -38,6 +35,9 @@ pub struct NodeBuilder {
 }
 
 impl NodeBuilder {
+    /// The feature bits of every node: those that peers demand, and onion messages, which are forwarded for everybody.
+    pub const OFFERED: FeatureSet = FeatureSet::DEFAULT.with_optional(Feature::OnionMessages);
+
     /// Who the node is. Required.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> NodeBuilder {
@@ -66,15 +66,11 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds feature bits to those that our `init` offers anyway ([`FeatureSet::DEFAULT`] and onion messages).
-    ///
-    /// # Errors
-    /// [`BitTooHigh`], which cannot happen for bits that are in a set already.
-    pub fn features(mut self, features: &FeatureSet) -> Result<NodeBuilder, BitTooHigh> {
-        let present = self.features.unwrap_or(OFFERED);
-        let union = Features::union(present.as_bytes(), features.as_bytes());
-        self.features = Some(FeatureSet::from_features(union)?);
-        Ok(self)
+    /// Adds feature bits to those that our `init` offers anyway, which are [`NodeBuilder::OFFERED`].
+    #[must_use]
+    pub fn features(mut self, features: &FeatureSet) -> NodeBuilder {
+        self.features = Some(self.features.unwrap_or(Self::OFFERED).union(features));
+        self
     }
 
     /// Has this gatekeeper asked whether a peer may stay, before it counts as connected. Without one all may.
@@ -87,9 +83,11 @@ impl NodeBuilder {
     /// Binds the listeners and starts the node on the current tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`] when the identity is missing or an address cannot be bound.
+    /// [`StartError`] when the identity is missing, the feature bits break the rules of BOLT 9, or an address cannot be bound.
     pub async fn start(self) -> Result<Node, StartError> {
         let identity = self.identity.ok_or(StartError::NoIdentity)?;
+        let features = self.features.unwrap_or(Self::OFFERED);
+        features.features().offerable()?;
         let limits = self.limits;
         let mut listeners = Vec::with_capacity(self.listen.len());
         let mut listening = Vec::with_capacity(self.listen.len());
@@ -102,7 +100,7 @@ impl NodeBuilder {
         let (key, secrets) = identity.into_parts();
         let local = Local {
             key,
-            features: self.features.unwrap_or(OFFERED),
+            features,
             chain_hash: self.network.chain_hash(),
             deadlines: limits.deadlines(),
             longest_message: ANY_LENGTH,
@@ -151,6 +149,9 @@ pub enum StartError {
     /// The builder was not told who the node is.
     #[error("the node has no identity: call NodeBuilder::identity")]
     NoIdentity,
+    /// The feature bits are not what a node may show.
+    #[error("{0}")]
+    Features(#[from] NotOfferable),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use wire_core::message::features::BitTooHigh;
 use zeroize::Zeroizing;
 
 use crate::config::table::OptionTable;
@@ -87,9 +86,6 @@ pub enum StartFailure {
     /// The node, for any other reason.
     #[error("the node cannot start: {0}")]
     Node(StartError),
-    /// The feature bits that plugins want.
-    #[error("the feature bits of the plugins cannot be offered: {0}")]
-    Features(BitTooHigh),
     /// The socket for clients.
     #[error("cannot make the JSON-RPC socket: {error}. A relative --rpc-file starts in {}", network_dir.display())]
     RpcSocket {
@@ -297,8 +293,7 @@ async fn start_node(
         Listen::On(addresses) => addresses.clone(),
     };
     let gatekeeper = Arc::new(plugins.clone());
-    let builder = builder.network(place.network).gatekeeper(gatekeeper);
-    let builder = builder.features(&plugins.features()).map_err(StartFailure::Features)?;
+    let builder = builder.network(place.network).gatekeeper(gatekeeper).features(&plugins.features());
     let builder = addresses.into_iter().fold(builder, NodeBuilder::listen);
     builder.start().await.map_err(|error| match error {
         StartError::Listen { address, error } => StartFailure::Listen { address, error },

@@ -119,11 +119,29 @@ async fn a_gatekeeper_that_does_not_answer_is_not_waited_for() {
 #[tokio::test]
 async fn more_feature_bits_go_out_in_init() {
     let more = FeatureSet::EMPTY.with(FeatureBit::new(201)).unwrap();
-    let builder = Node::builder().identity(identity(1)).network(Network::Regtest).features(&more).unwrap();
+    let builder = Node::builder().identity(identity(1)).network(Network::Regtest).features(&more);
     let (node, bob) = (builder.start().await.unwrap(), start(2).await);
     node.connect(bob.id(), address(&bob)).await.unwrap();
     let seen = bob.peer(&node.id()).unwrap().features;
     assert_eq!(seen[..], *node.features().as_bytes());
     assert!(node.features().features().is_set(FeatureBit::new(201)));
     assert!(FeatureSet::DEFAULT.features().bits().all(|bit| node.features().features().is_set(bit)));
+}
+
+#[tokio::test]
+async fn feature_bits_that_no_node_may_show_are_refused_at_the_start() {
+    // Bit 39 is among those of every node; bit 17 builds on bit 14 or 15, and bit 51 on one that is not there.
+    for (bit, problem) in [
+        (
+            38,
+            "feature bit 38 (option_onion_messages) is set together with the odd bit of its pair; set one of them",
+        ),
+        (51, "feature option_zeroconf is set without option_scid_alias, which it depends on"),
+    ] {
+        let more = FeatureSet::EMPTY.with(FeatureBit::new(bit)).unwrap();
+        let started = Node::builder().identity(identity(1)).features(&more).start().await;
+        assert_eq!(started.unwrap_err().to_string(), problem);
+    }
+    let more = FeatureSet::EMPTY.with(FeatureBit::new(17)).unwrap();
+    Node::builder().identity(identity(1)).features(&more).start().await.unwrap();
 }

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use oddwire_node::{EvenTypesGuard, EventFilter, FeatureSet, Node};
 use tokio::sync::watch;
-use wire_core::message::features::Features;
 
 use super::directory::{Checksum, paths_match, plugins_below};
 use super::hook::{Candidate, Chain, Hook, Link, order};
@@ -134,12 +133,7 @@ impl Host {
 
     /// The feature bits that plugins want in our `init`. To be asked after [`start`](Host::start) and before the node starts.
     pub fn features(&self) -> FeatureSet {
-        let state = self.lock();
-        let all = state.entries.iter().filter_map(|entry| entry.manifest.features);
-        all.fold(FeatureSet::EMPTY, |all, more| {
-            let union = Features::union(all.as_bytes(), more.as_bytes());
-            FeatureSet::from_features(union).unwrap_or(all)
-        })
+        self.lock().features()
     }
 
     /// The node and the log that the plugins are about. Before these are known they are told and asked nothing.
@@ -546,6 +540,12 @@ impl Host {
 }
 
 impl State {
+    /// The feature bits that plugins want.
+    pub(super) fn features(&self) -> FeatureSet {
+        let all = self.entries.iter().filter_map(|entry| entry.manifest.features);
+        all.fold(FeatureSet::EMPTY, |all, more| all.union(&more))
+    }
+
     pub(super) fn find(&self, plugin: &Arc<Plugin>) -> Option<&Entry> {
         self.entries.iter().find(|entry| Arc::ptr_eq(&entry.plugin, plugin))
     }

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oddwire_node::NodeBuilder;
 use tokio::task::JoinSet;
+use wire_core::message::features::FeatureBit;
 
 use super::channel::Answer;
 use super::directory::{Checksum, plugins_below, plugins_in};
@@ -346,23 +348,17 @@ impl Host {
                 ));
             }
         }
-        if let Some(features) = &manifest.features {
-            let ours =
-                self.inner.node.get().map_or(oddwire_node::FeatureSet::DEFAULT, oddwire_node::Node::features);
-            let others = state.entries.iter().filter_map(|entry| entry.manifest.features.as_ref());
-            let is_taken = |bit| {
-                let offers = |set: &oddwire_node::FeatureSet| {
-                    let set = set.features();
-                    set.bits()
-                        .any(|taken: wire_core::message::features::FeatureBit| taken.get() / 2 == bit / 2)
-                };
-                offers(&ours) || others.clone().any(offers)
-            };
-            // A node that runs has the bits already with which this plugin came up the first time.
-            let is_new = self.inner.node.get().is_none();
-            if is_new && features.features().bits().any(|bit| is_taken(bit.get())) {
+        // A node that runs has the bits already with which this plugin came up the first time.
+        if let Some(features) = manifest.features.filter(|_| self.inner.node.get().is_none()) {
+            let taken = NodeBuilder::OFFERED.union(&state.features());
+            let is_taken =
+                |bit: FeatureBit| taken.features().bits().any(|other| other.get() / 2 == bit.get() / 2);
+            if features.features().bits().any(is_taken) {
                 return Err("Custom featurebits already present".to_owned());
             }
+            // Peers would hang up on our `init`.
+            let all = taken.union(&features);
+            all.features().offerable().map_err(|why| format!("Custom featurebits: {why}"))?;
         }
         let specs = core::mem::take(&mut manifest.options);
         self.inner.options.register(&plugin.path, specs, options).map_err(|error| error.to_string())?;
@@ -426,7 +422,8 @@ impl Host {
         let settings = &self.inner.settings;
         let features = match self.inner.node.get() {
             Some(node) => node.features(),
-            None => oddwire_node::FeatureSet::DEFAULT,
+            // As far as it is known: those of plugins that come later are missing.
+            None => NodeBuilder::OFFERED.union(&self.lock().features()),
         };
         object(|params| {
             params.object("options", |options| {

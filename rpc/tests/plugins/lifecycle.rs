@@ -348,7 +348,17 @@ fn feature_bits_of_the_daemon_are_not_a_plugins() {
     // Bit 1 is in our `init`, and bit 0 would make it something that whoever does not know it cannot live with.
     let (same, other_half, free) =
         (wanting("same", "02"), wanting("other-half", "01"), wanting("free", "40"));
-    let (home, _) = Home::start_seeing(&[&same, &other_half, &free], "Killing plugin: Custom featurebits");
+    // Bit 39, onion messages, is ours as well; bits 50 and 51 need another feature, and nobody shows both of a pair.
+    let (onions, alone, pair) = (
+        wanting("onions", "4000000000"),
+        wanting("alone", "08000000000000"),
+        wanting("pair", "030000000000000000"),
+    );
+    let all = [&same, &other_half, &onions, &alone, &pair, &free].map(String::as_str);
+    let (home, _) = Home::start_seeing(&all, "Killing plugin: Custom featurebits");
+    let log = home.call(&["getlog"]).to_string();
+    assert!(log.contains("option_zeroconf is set without option_scid_alias, which it depends on"), "{log}");
+    assert!(log.contains("feature bit 64 is set together with the odd bit of its pair"), "{log}");
     let list = home.call(&["plugin", "list"]);
     let names = list["plugins"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap());
     assert!(names.map(|name| name.rsplit('/').next().unwrap()).eq(["free"]), "{list}");

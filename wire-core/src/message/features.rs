@@ -259,6 +259,18 @@ impl<'a> Features<'a> {
             .map(|(feature, needs)| MissingDependency { feature, needs })
     }
 
+    /// Whether a node may show these bits as its own.
+    ///
+    /// # Errors
+    /// [`NotOfferable`] names the first rule of BOLT 9 that they break.
+    pub fn offerable(&self) -> Result<(), NotOfferable> {
+        let both = |bit: &FeatureBit| bit.is_required() && self.is_set(FeatureBit(bit.0 | 1));
+        if let Some(required) = self.bits().find(both) {
+            return Err(NotOfferable::BothBits { required });
+        }
+        self.missing_dependency().map_or(Ok(()), |missing| Err(NotOfferable::MissingDependency(missing)))
+    }
+
     /// The byte with the bits from `8 * index` on.
     fn byte(&self, index: usize) -> u8 {
         let of = |field: &[u8]| field.iter().rev().nth(index).copied().unwrap_or(0);
@@ -327,6 +339,36 @@ impl MissingDependency {
 
 impl core::error::Error for MissingDependency {}
 
+/// Why a node may not show its bits as they are (BOLT 9, "Requirements" of the origin node).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum NotOfferable {
+    /// A feature is shown as required and as optional.
+    BothBits {
+        /// The even bit of the pair.
+        required: FeatureBit,
+    },
+    /// A feature is shown without one that it builds on, and peers would hang up.
+    MissingDependency(MissingDependency),
+}
+
+impl fmt::Display for NotOfferable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BothBits { required } => {
+                write!(
+                    f,
+                    "feature bit {required} is set together with the odd bit of its pair; set one of them"
+                )
+            }
+            Self::MissingDependency(missing) => missing.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for NotOfferable {}
+
 /// The feature bits that we offer: owned, of fixed size, made at compile time where that is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FeatureSet([u8; FeatureSet::LEN]);
@@ -373,6 +415,14 @@ impl FeatureSet {
             _ => return Err(BitTooHigh { bit }),
         }
         Ok(Self(bytes))
+    }
+
+    /// The bits of both sets.
+    #[must_use]
+    pub fn union(self, other: &Self) -> Self {
+        let Self(mut bytes) = self;
+        bytes.iter_mut().zip(other.0).for_each(|(byte, more)| *byte |= more);
+        Self(bytes)
     }
 
     /// The set that has the bits of `features`.

@@ -2,7 +2,7 @@
 
 use crate::vectors::load;
 use wire_core::message::features::{
-    BitTooHigh, Context, Feature, FeatureBit, FeatureSet, Features, MissingDependency,
+    BitTooHigh, Context, Feature, FeatureBit, FeatureSet, Features, MissingDependency, NotOfferable,
 };
 
 #[test]
@@ -93,6 +93,29 @@ fn dependencies() {
 }
 
 #[test]
+fn what_no_node_may_show() {
+    let outcome = |bits: &[usize]| {
+        let set = bits.iter().fold(FeatureSet::EMPTY, |set, bit| set.with(FeatureBit::new(*bit)).unwrap());
+        set.features().offerable()
+    };
+    for bit in (0..FeatureSet::LEN * 8).step_by(2) {
+        let both = NotOfferable::BothBits { required: FeatureBit::new(bit) };
+        assert_eq!(outcome(&[bit, bit + 1]), Err(both));
+    }
+    assert_eq!(outcome(&[]), Ok(()));
+    // basic_mpp builds on payment_secret, as whichever of its bits.
+    let missing = MissingDependency { feature: Feature::BasicMpp, needs: Feature::PaymentSecret };
+    assert_eq!(outcome(&[17]), Err(NotOfferable::MissingDependency(missing)));
+    assert_eq!((outcome(&[17, 14]), outcome(&[17, 15])), (Ok(()), Ok(())));
+    assert_eq!(FeatureSet::DEFAULT.features().offerable(), Ok(()));
+    let said = outcome(&[38, 39]).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "feature bit 38 (option_onion_messages) is set together with the odd bit of its pair; set one of them"
+    );
+}
+
+#[test]
 fn what_we_offer() {
     let offered: Vec<_> = FeatureSet::DEFAULT.features().bits().map(FeatureBit::get).collect();
     assert_eq!(offered, [1, 9, 13, 15, 45]);
@@ -109,6 +132,8 @@ fn a_set_has_room_for_the_bits_it_names() {
         assert_eq!(set.features().bits().collect::<Vec<_>>(), [bit]);
         assert_eq!(set.as_bytes().len(), bit.get() / 8 + 1);
         assert_eq!(FeatureSet::from_features(Features::new(set.as_bytes())), Ok(set));
+        let both = FeatureSet::DEFAULT.union(&set);
+        assert_eq!(both.features(), Features::union(FeatureSet::DEFAULT.as_bytes(), set.as_bytes()));
     }
     for bit in [FeatureSet::LEN * 8, usize::MAX].map(FeatureBit::new) {
         assert_eq!(FeatureSet::EMPTY.with(bit), Err(BitTooHigh { bit }));
