@@ -216,3 +216,18 @@ fn what_is_not_a_file_is_left_alone() {
         Err(other) => panic!("{other}"),
     }
 }
+
+#[test]
+fn nothing_secret_is_printed() {
+    let bytes = [0xa7; 32];
+    let identity = Identity::from_secret(&Secret::new(bytes)).unwrap();
+    let printed = format!("{identity:?}");
+    let (key, secrets) = identity.into_parts();
+    let printed = format!("{printed} {key:?} {secrets:?} {:?}", Secret::new(bytes));
+    let derived = secrets.derive_secret(b"anything");
+    for secret in [&bytes[..4], &derived.expose()[..4]] {
+        let hex = secret.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        assert!(!printed.contains(&hex), "{printed}");
+        assert!(!printed.contains(format!("{secret:?}").trim_matches(['[', ']'])), "{printed}");
+    }
+}

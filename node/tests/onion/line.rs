@@ -44,6 +44,37 @@ async fn a_question_and_its_answer_over_three_hops() {
     assert!(at_b.try_next().is_none(), "the nodes between saw nothing for them");
 }
 
+/// BOLT 4: whoever answers past the path learns nothing of who asked, and whoever uses the path learns nothing either.
+#[tokio::test]
+async fn an_answer_past_the_path_is_a_message_like_any_other() {
+    let [a, b] = line().await;
+    let (mut at_a, mut at_b) = (a.subscribe(EventFilter::onions()), b.subscribe(EventFilter::onions()));
+    let question = to_node(b.id(), &[], b"?");
+    let answered = async {
+        let path = arrival(&mut at_b).await.reply_path.clone().unwrap();
+        b.send_onion_message(&to_node(a.id(), &[], b"past it")).await.unwrap();
+        let message = arrival(&mut at_a).await;
+        assert_eq!((text(&message), message.path_id.as_ref()), (&b"past it"[..], None));
+        assert!(message.reply_path.is_none(), "no answer is asked for");
+        // A path to A that somebody else made, by a name of as many bytes.
+        let mut end = PathNode::new(a.id());
+        end.data.path_id = Some(&[7; 32]);
+        let mut room = [0; 1000];
+        let foreign = blinded_path::create(session_key().unwrap(), &[end], &mut room).unwrap();
+        let mut bytes = vec![0; foreign.encoded_len()];
+        foreign.encode(&mut Writer::new(&mut bytes)).unwrap();
+        b.send_onion_message(&to_path(&ReplyPath::from_bytes(bytes).unwrap(), &[], b"foreign"))
+            .await
+            .unwrap();
+        let message = arrival(&mut at_a).await;
+        assert_eq!((text(&message), message.path_id.as_deref()), (&b"foreign"[..], Some(&[7; 32][..])));
+        b.send_onion_message(&to_path(&path, &[], b"over it")).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    assert_eq!(text(&answer.unwrap()), b"over it");
+    assert!(at_a.try_next().is_none(), "who asked gets the answer, and nobody else");
+}
+
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_does_not_end_the_wait() {
     let [a, b] = line().await;

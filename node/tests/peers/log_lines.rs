@@ -112,6 +112,26 @@ async fn messages_of_the_protocol_itself_are_shown_in_both_directions() {
     log.assert_has(&["TRACE io: ", &format!("[OUT] 0001{}", "00".repeat(32)), &name]);
 }
 
+/// BOLT 1: a warning is logged for whoever looks for the cause later; what is not printable is not printed as it came.
+#[tokio::test]
+async fn what_a_peer_complains_of_is_logged_and_does_no_harm_there() {
+    let (log, _listening) = Log::listen();
+    let node = start(1).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let mut peer = RawPeer::open(&node, 7).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    let said = b"\x1b[2J\nall is well";
+    let harmless = "\\x1b[2J\\x0aall is well";
+    for (kind, name) in [(1, "WIRE_WARNING"), (17, "WIRE_ERROR")] {
+        peer.send(&[&[0, kind][..], &[7; 32], &[0, 16], said].concat()).await;
+        let Event::Warning { text, .. } = next(&mut events).await else { panic!("not told") };
+        assert_eq!(text, harmless);
+        log.assert_has(&["INFO", &format!("Received {name}: {harmless}"), &format!("peer={}", peer.id)]);
+    }
+    assert!(!log.text.lock().unwrap().contains('\x1b'));
+    assert!(node.peer(&peer.id).is_some(), "an error for a channel that is not there is no reason to part");
+}
+
 #[tokio::test]
 async fn an_unknown_even_message_from_a_peer_that_goes_at_once() {
     let (log, _listening) = Log::listen();

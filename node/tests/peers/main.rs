@@ -10,6 +10,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod acts;
 mod admission;
 mod descriptors;
 mod hostile;

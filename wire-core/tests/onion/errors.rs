@@ -11,7 +11,7 @@ use wire_core::{
 
 use crate::vectors::{array, hex, list, load};
 
-fn secrets(bytes: &[[u8; 32]]) -> Vec<SharedSecret> {
+fn secrets_of(bytes: &[[u8; 32]]) -> Vec<SharedSecret> {
     bytes.iter().map(|secret| SharedSecret::new(Secret::new(*secret))).collect()
 }
 
@@ -19,7 +19,7 @@ fn secrets(bytes: &[[u8; 32]]) -> Vec<SharedSecret> {
 fn onion_error_test() {
     let vector = load("bolt04-onion-error-test.json");
     let hops = list(&vector["generate"]["hops"]);
-    let secrets = secrets(&hops.iter().map(|hop| array(&hop["hop_shared_secret"])).collect::<Vec<_>>());
+    let secrets = secrets_of(&hops.iter().map(|hop| array(&hop["hop_shared_secret"])).collect::<Vec<_>>());
     let message = hex(&vector["generate"]["failure_message"]);
 
     let mut room = [0xee; 400];
@@ -44,7 +44,7 @@ proptest! {
         message in proptest::collection::vec(any::<u8>(), 0..400),
         flipped: prop::sample::Index,
     ) {
-        let secrets = secrets(&bytes);
+        let secrets = secrets_of(&bytes);
         let failing = failing.index(secrets.len());
         let mut room = vec![0; failure::packet_len(message.len())];
         failure::create(&secrets[failing], &message, &mut room).unwrap();
@@ -61,9 +61,29 @@ proptest! {
     }
 }
 
+/// BOLT 4, "Returning Errors": the loop goes on behind the hop that failed, up to the longest route there is.
+#[test]
+fn as_many_layers_are_opened_wherever_it_failed() {
+    let none = SharedSecret::default();
+    for (hops, failing) in [(1_usize, 0), (2, 0), (2, 1), (20, 3), (27, 26), (30, 1)] {
+        let secrets: Vec<_> = (1..).take(hops).map(|seed| [seed; 32]).collect();
+        let secrets = secrets_of(&secrets);
+        let mut packet = vec![0; failure::packet_len(4)];
+        failure::create(&secrets[failing], b"fail", &mut packet).unwrap();
+        secrets[..failing].iter().rev().for_each(|secret| failure::wrap(secret, &mut packet));
+
+        let mut expected = packet.clone();
+        let dummies = (hops..27).map(|_| &none);
+        secrets.iter().chain(dummies).for_each(|secret| failure::wrap(secret, &mut expected));
+        let found = failure::unwrap(&secrets, &mut packet, &mut vec![0; 300]).map(|failure| failure.hop);
+        assert_eq!(found, Ok(failing));
+        assert_eq!(packet, expected, "{hops} hops, failed at {failing}");
+    }
+}
+
 #[test]
 fn what_is_no_error_is_refused() {
-    let secrets = secrets(&[[1; 32]]);
+    let secrets = secrets_of(&[[1; 32]]);
     let unwrap = |bytes: &mut [u8]| failure::unwrap(&secrets, bytes, &mut [0; 64]).err();
     assert_eq!(unwrap(&mut [0; 31]), Some(UnwrapError::TooShort { len: 31 }));
     assert_eq!(unwrap(&mut [0; 32]), Some(UnwrapError::Unattributed));
