@@ -38,6 +38,9 @@ const FORBIDS_UNSAFE: [&str; 7] = [
     "xtask/src/main.rs",
 ];
 
+/// A comparison of an authenticator that may take any time: whether anything follows an onion is for its reader to know.
+const COMPARED_IN_ANY_TIME: [&str; 1] = ["next_hmac == [0; ONION_HMAC_LEN]"];
+
 /// What must not be left in production code; the lints of clippy say the same, but not in every target.
 const LEFTOVERS: [&str; 6] = ["todo!", "unimplemented!", "dbg!", ".unwrap()", ".expect(", "panic!("];
 
@@ -49,6 +52,7 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
         findings.extend(module_docs(file));
         findings.extend(size(file, &code));
         findings.extend(leftovers(file, &code));
+        findings.extend(compared_byte_by_byte(file, &code));
     }
     for root in FORBIDS_UNSAFE {
         findings.extend(rules_out_unsafe(root, files, "#![forbid(unsafe_code)]"));
@@ -153,6 +157,40 @@ fn leftovers(file: &File, code: &str) -> Vec<Finding> {
     findings
 }
 
+/// Tags and HMACs under the operators of comparison, which stop at the first byte that differs.
+fn compared_byte_by_byte(file: &File, code: &str) -> Vec<Finding> {
+    if !file.path.starts_with("wire-core/src/") || is_test(&file.path) {
+        return Vec::new();
+    }
+    let is_authenticator = |operand: &str| {
+        let mut words = operand.split(|char: char| !char.is_alphanumeric() && char != '_');
+        !operand.contains("len()")
+            && words.any(|word| word.split('_').any(|part| ["tag", "tags", "mac", "hmac"].contains(&part)))
+    };
+    let compares = |line: &str| {
+        let mut operators = line.match_indices("==").chain(line.match_indices("!="));
+        operators.any(|(at, operator)| {
+            let left = line[..at].split_whitespace().next_back().unwrap_or_default();
+            let right = line[at + operator.len()..].split_whitespace().next().unwrap_or_default();
+            is_authenticator(left) || is_authenticator(right)
+        })
+    };
+    let production = production_only(code);
+    let lines = production.lines().enumerate();
+    let found = lines
+        .filter(|(_, line)| compares(line) && !COMPARED_IN_ANY_TIME.iter().any(|known| line.contains(known)));
+    found
+        .map(|(number, _)| {
+            finding(
+                file,
+                number + 1,
+                "an authenticator is compared byte by byte",
+                "the time would tell how much of a forgery is right; compare with `subtle`, or as a `Secret`",
+            )
+        })
+        .collect()
+}
+
 /// Tests in files of their own, benchmarks and fuzz bodies may panic: it is how they fail.
 fn is_test(path: &str) -> bool {
     let (crate_name, inside) = path.split_once('/').unwrap_or(("", path));
@@ -220,6 +258,30 @@ mod tests {
         assert!(whats("node/src/a.rs", &tests).is_empty());
         let hard = format!("//! Doc.\n{}", "fn a() {}\n".repeat(700));
         assert_eq!(whats("node/tests/a.rs", &hard), ["0: 701 lines, at most 700"]);
+    }
+
+    #[test]
+    fn a_tag_that_is_compared_byte_by_byte_is_found() {
+        let found = |line: &str| !whats("wire-core/src/a.rs", &format!("//! Doc.\n{line}\n")).is_empty();
+        for line in [
+            "if *tag == expected {",
+            "if computed != self.tag {",
+            "(given_hmac!=b) ;",
+            "a == hmac(&key, &[b])",
+        ] {
+            assert!(found(line), "{line}");
+        }
+        for line in [
+            "if next_hmac == [0; ONION_HMAC_LEN] {",
+            "Some((body, tag)) if body.len() == len.get() => x,",
+            "assert!(TAG_LEN == 16);",
+            "if tag.len() == 16 {",
+            "if !same_tag(&tag, given) {",
+            "#[cfg(test)]\nmod tests { fn a() { tag == b } }",
+        ] {
+            assert!(!found(line), "{line}");
+        }
+        assert!(whats("wire-core/src/a/tests.rs", "//! Doc.\nif tag == b {}\n").is_empty());
     }
 
     #[test]
