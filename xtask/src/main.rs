@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod features;
 mod firmware;
@@ -54,6 +55,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Run the benchmarks and write the table, the plots and whether the aims are met
     Bench(bench::Options),
+    /// Count what CONFORMANCE.md says, or compare it with the text of the specification
+    Conformance(conformance::Options),
     /// Make the manual pages
     Man,
     /// Do what CI does, install steps included
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Loom => loom::loom(&workspace),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
+        Command::Conformance(options) => conformance::conformance(&workspace, &options),
         Command::Man => man::man(&workspace),
         Command::Ci => ci::ci(&workspace),
     });

@@ -6,8 +6,10 @@
 //!
 //! A rule is a function from text to findings, so that each one has a test that shows it failing.
 
+pub(crate) mod claims;
 mod crate_graph;
 mod layout;
+mod proofs;
 mod source_text;
 mod sources;
 
@@ -66,6 +68,9 @@ pub(crate) fn tidy(workspace: &Workspace) -> Result<()> {
     findings.extend(crate_graph::check(workspace)?);
     findings.extend(sources::check(&files));
     findings.extend(layout::check(&files));
+    let names = claims::Names::new(&files);
+    findings.extend(claims::check(&files, &names));
+    findings.extend(proofs::check(&files, &names));
     findings.extend(layout::paths_of_one_machine(&files, &machine_paths(workspace)));
     findings.sort();
     for finding in &findings {

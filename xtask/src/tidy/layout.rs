@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::{File, Finding};
 
 /// Everything at the top level of the checkout: no more and no less.
-const TOP: [&str; 22] = [
+const TOP: [&str; 23] = [
     ".cargo",
     ".ci",
     ".gitignore",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "CONFORMANCE.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
