@@ -12,6 +12,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod demo;
+mod dependencies;
 mod features;
 mod firmware;
 mod fuzz;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, features, firmware, interop, loom, needs, run, tidy};
+use crate::{demo, dependencies, features, firmware, interop, loom, needs, run, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -29,6 +29,11 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check { name: "needs", proves: "the machine has what the checks need", run: needs::needs },
     Check { name: "tidy", proves: "the rules of the house that a program can hold", run: tidy::tidy },
+    Check {
+        name: "dependencies",
+        proves: "licences, sources and single versions of what is linked in, and no advisory where RustSec is in reach",
+        run: dependencies::dependencies,
+    },
     Check { name: "fmt", proves: "the code is formatted", run: fmt },
     Check { name: "clippy", proves: "no warning of the compiler or clippy, in any target", run: clippy },
     Check { name: "build", proves: "the library crates and both programs build", run: build },
@@ -62,7 +67,7 @@ pub(crate) fn test(workspace: &Workspace, options: &Options) -> Result<()> {
     let chosen = choose(&options.only)?;
     if options.list {
         for check in chosen {
-            println!("{:<10} {}", check.name, check.proves);
+            println!("{:<13} {}", check.name, check.proves);
         }
         return Ok(());
     }
