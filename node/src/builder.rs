@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use wire_core::connection::{ANY_LENGTH, Local};
 use wire_core::message::features::{Feature, NotOfferable};
@@ -20,6 +21,7 @@ use crate::node::Shared;
 use crate::onion::relay::{self, Relay};
 use crate::peer::accept::accept_all;
 use crate::peer::dial::Attempts;
+use crate::peer::turn::LongTurns;
 use crate::registry::Registry;
 use crate::{FeatureSet, Identity, Limits, Network, Node};
 
@@ -105,6 +107,8 @@ impl NodeBuilder {
             deadlines: limits.deadlines(),
             longest_message: ANY_LENGTH,
         };
+        let hub = Hub::new(limits.backlog(), limits.history());
+        let threads = Handle::current().metrics().num_workers();
         let shared = Arc::new(Shared {
             registry: Registry::new(local.key.node_id(), limits.peers),
             local: Arc::new(local),
@@ -116,7 +120,8 @@ impl NodeBuilder {
             connections: Connections::new(limits.pending()),
             handshakes: Handshakes::new(limits.handshake_pace(), limits.pending_inbound_per_ip),
             attempts: Attempts::new(limits.pending_outbound),
-            hub: Hub::new(limits.backlog(), limits.history()),
+            long_turns: LongTurns::new(threads, Arc::clone(hub.calm())),
+            hub,
             even_types: AllowedEvenTypes::none(),
             onions: Relay::new(&limits),
             gatekeeper: self.gatekeeper,

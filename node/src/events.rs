@@ -1,7 +1,8 @@
 //! What a node tells its owner: peers that come and go, messages, warnings.
 //!
 //! Every subscription has its own backlog, bounded in events and in bytes. What does not fit is counted and told as a
-//! gap in its place ([`Delivery::Gap`]). Publishing never waits, so no subscriber slows a peer down.
+//! gap in its place ([`Delivery::Gap`]). Publishing never waits; peers that send much wait a little for subscribers that are
+//! behind (`calm`), and nobody for one that has missed something.
 //!
 //! Messages have running numbers of the node's, and the last of them are kept, bounded in number and in bytes: a subscriber
 //! that was away goes on where it stopped ([`Node::resume`](crate::Node::resume)), and what is not kept any more is told as a
@@ -11,6 +12,7 @@
 //! messages nothing is copied, numbered or locked; from then on every message is, also while nobody is subscribed.
 
 mod backlog;
+mod calm;
 mod filter;
 mod history;
 mod hub;
@@ -25,6 +27,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 pub(crate) use self::backlog::BacklogLimits;
+pub(crate) use self::calm::Calm;
 pub use self::filter::EventFilter;
 pub(crate) use self::history::HistoryLimits;
 pub use self::history::{Epoch, ResumeError};

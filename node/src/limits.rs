@@ -30,6 +30,27 @@ pub(crate) const STRANGER_SPARED: Duration = Duration::from_secs(2);
 /// connections of further hosts are closed.
 pub(crate) const HANDSHAKE_HOSTS: usize = 8_192;
 
+/// Frames that are handled before a connection has to stand in line for a long turn: what anybody says in a conversation.
+pub(crate) const SHORT_TURN_FRAMES: usize = 64;
+/// Reads of a short turn, the second of which mostly finds that there is no more. At the limit as for the frames.
+pub(crate) const SHORT_TURN_READS: usize = 2;
+/// Bytes of each of them. As much is kept of every peer in line, at most.
+pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
+
+/// Reads of a long turn, of 64 KiB and a little more each: large frames are few, so counting frames is not enough. At the
+/// limit the next one in line has its turn.
+pub(crate) const READS_PER_TURN: usize = 16;
+
+/// Events that may wait for a subscriber while long turns begin: as many as one brings, so that the subscriber has something to
+/// do during the next. A quarter of its backlog, if that is less. At the limit the subscriber is behind.
+pub(crate) const CALM_EVENTS: usize = 1_024;
+/// Bytes of these. At the limit likewise.
+pub(crate) const CALM_BYTES: usize = 1024 * 1024;
+
+/// How long a turn waits for subscribers that are behind. Programs that handle ten thousand messages a second lose none to a
+/// flood; one that stops reading slows loud peers for two seconds, and is not waited for once it has missed something.
+pub(crate) const SUBSCRIBERS_SPARED: Duration = Duration::from_millis(100);
+
 /// Custom messages of a peer that are held back until the gatekeeper has decided on it. Enough for what a protocol says first.
 /// At the limit nothing more is read from the peer before the verdict.
 pub(crate) const HELD_MESSAGES: usize = 64;
@@ -165,7 +186,7 @@ pub struct Limits {
     pub onion_in_interval: Duration,
     /// Onion messages that a peer may send at once. At the limit as for the interval. LND lets fifty wait.
     pub onion_in_burst: u32,
-    /// Frames that one peer may have handled before the other peers of its thread get their turn.
+    /// Frames that one peer may have handled in a row. At the limit it stands in line behind the other peers that send much.
     pub frames_per_turn: usize,
     /// Queued messages that are encrypted for one write, of at most 64 KiB in all unless a single one is longer; values over
     /// 1,024 count as that. When a connection breaks, at most so many are reported as unsent without their payload.

@@ -20,6 +20,7 @@ use crate::onion::OnionTraffic;
 use crate::onion::relay::Relay;
 use crate::peer::dial::{self, Attempts};
 use crate::peer::handle::PeerHandle;
+use crate::peer::turn::LongTurns;
 use crate::registry::Registry;
 use crate::{
     ConnectError, Direction, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits,
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) handshakes: Handshakes,
     pub(crate) attempts: Attempts,
     pub(crate) hub: Arc<Hub>,
+    /// The line of the peers that send much.
+    pub(crate) long_turns: LongTurns,
     pub(crate) even_types: Arc<AllowedEvenTypes>,
     pub(crate) onions: Relay,
     /// Who is asked whether a peer may stay.

@@ -7,6 +7,7 @@ mod keystream;
 pub(crate) mod mailbox;
 mod reader;
 mod task;
+pub(crate) mod turn;
 pub(crate) mod writer;
 
 use core::fmt;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::history::Numbered;
+use crate::limits::{CALM_BYTES, CALM_EVENTS};
 use crate::{Delivery, Event};
 
 /// An empty backlog keeps room for as many events: those of one read of small messages. More would be given back and asked for
@@ -18,6 +19,18 @@ pub(super) struct Backlog {
     bytes: usize,
     /// Events that did not fit since the last one that did.
     missed: u64,
+    pace: Pace,
+}
+
+/// How a subscriber gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Little waits for it.
+    KeepsUp,
+    /// Much waits for it, and nothing is missing yet.
+    Behind,
+    /// It has missed something, and not caught up since.
+    Lost,
 }
 
 /// Something that waits. Messages are by far the most, so they set its size.
@@ -68,7 +81,7 @@ pub(super) enum Room {
 
 impl Backlog {
     pub(super) fn new(limits: BacklogLimits) -> Backlog {
-        Backlog { limits, waiting: VecDeque::new(), bytes: 0, missed: 0 }
+        Backlog { limits, waiting: VecDeque::new(), bytes: 0, missed: 0, pace: Pace::KeepsUp }
     }
 
     /// Counts events as missed that were never offered.
@@ -85,6 +98,7 @@ impl Backlog {
                 && self.bytes.saturating_add(weight) <= self.limits.bytes.saturating_mul(times));
         if !fits {
             self.missed += 1;
+            self.pace = Pace::Lost;
         }
         fits
     }
@@ -97,7 +111,15 @@ impl Backlog {
         }
         self.bytes = self.bytes.saturating_add(weight);
         self.waiting.push_back(event);
+        if self.pace == Pace::KeepsUp && !self.is_calm() {
+            self.pace = Pace::Behind;
+        }
         was_empty
+    }
+
+    /// Whether those who send much had better wait for it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.pace == Pace::Behind
     }
 
     pub(super) fn next(&mut self) -> Option<Delivery> {
@@ -105,6 +127,9 @@ impl Backlog {
             return self.take_gap().map(Waiting::into_delivery);
         };
         self.bytes = self.bytes.saturating_sub(waiting.weight());
+        if self.pace != Pace::KeepsUp && self.is_calm() {
+            self.pace = Pace::KeepsUp;
+        }
         if self.waiting.is_empty() {
             // After a burst: an idle subscription does not hold what a full one needs.
             self.waiting.shrink_to(KEPT_ROOM);
@@ -115,7 +140,14 @@ impl Backlog {
     /// Empties it.
     pub(super) fn take_all(&mut self) -> VecDeque<Waiting> {
         self.bytes = 0;
+        self.pace = Pace::KeepsUp;
         std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether little waits, one event at least.
+    fn is_calm(&self) -> bool {
+        self.waiting.len() <= CALM_EVENTS.min(self.limits.events / 4).max(1)
+            && self.bytes <= CALM_BYTES.min(self.limits.bytes / 4)
     }
 
     fn take_gap(&mut self) -> Option<Waiting> {

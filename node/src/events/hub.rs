@@ -12,8 +12,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::task::coop;
 
 use super::backlog::{Backlog, BacklogLimits, Room, Waiting};
+use super::calm::Calm;
 use super::history::{Epoch, From, History, HistoryLimits, Numbered, ResumeError};
 use super::payload::share;
 use super::{Delivery, Event, EventFilter};
@@ -26,6 +28,8 @@ pub(crate) struct Hub {
     epoch: Epoch,
     /// Somebody has subscribed to messages since the start: they are numbered and kept from then on.
     is_wanted: AtomicBool,
+    /// Whether subscribers keep up.
+    calm: Arc<Calm>,
     /// Taken before any subscriber's own lock.
     state: Mutex<State>,
 }
@@ -39,6 +43,7 @@ struct State {
 struct Subscriber {
     filter: EventFilter,
     inbox: Mutex<Inbox>,
+    calm: Arc<Calm>,
     /// Wakes the one task that awaits [`Subscription::next`].
     news: Notify,
 }
@@ -73,12 +78,18 @@ impl Hub {
             history_limits,
             epoch: Epoch::of_now(),
             is_wanted: AtomicBool::new(false),
+            calm: Arc::default(),
             state: Mutex::new(state),
         })
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Whether subscribers keep up.
+    pub(crate) fn calm(&self) -> &Arc<Calm> {
+        &self.calm
     }
 
     /// From now on.
@@ -122,8 +133,10 @@ impl Hub {
             // published meanwhile counts as one that came before.
             self.is_wanted.store(true, Ordering::Release);
         }
+        self.calm.note(false, backlog.is_behind());
         let inbox = Mutex::new(Inbox { backlog, is_closed: state.is_closed });
-        let subscriber = Arc::new(Subscriber { filter, inbox, news: Notify::new() });
+        let calm = Arc::clone(&self.calm);
+        let subscriber = Arc::new(Subscriber { filter, inbox, calm, news: Notify::new() });
         state.subscribers.push(Arc::clone(&subscriber));
         let next_number = state.history.next_number();
         Subscription { subscriber, next_number, epoch: self.epoch, hub: Arc::downgrade(self) }
@@ -197,6 +210,15 @@ impl Hub {
 }
 
 impl Subscriber {
+    /// The next event or gap if there is one, and whether nothing more will come.
+    fn take(&self) -> (Option<Delivery>, bool) {
+        let mut inbox = lock(&self.inbox);
+        let was_behind = inbox.backlog.is_behind();
+        let delivery = inbox.backlog.next();
+        self.calm.note(was_behind, inbox.backlog.is_behind());
+        (delivery, inbox.is_closed)
+    }
+
     /// Stores an event, which is made only if there is room for it.
     fn offer(&self, weight: usize, room: Room, event: impl FnOnce() -> Waiting) {
         let mut inbox = lock(&self.inbox);
@@ -205,7 +227,9 @@ impl Subscriber {
         }
         // Whoever waits has found nothing. So only the first event wakes; what is missed because it does not fit comes behind
         // others.
+        let was_behind = inbox.backlog.is_behind();
         let is_news = inbox.backlog.admits(weight, room) && inbox.backlog.store(event(), weight);
+        self.calm.note(was_behind, inbox.backlog.is_behind());
         drop(inbox);
         if is_news {
             self.news.notify_one();
@@ -225,14 +249,12 @@ impl Subscription {
     /// The next event or gap, in order; `None` after the node has stopped and everything was handed out. May be
     /// dropped while it waits; nothing is lost by that.
     pub async fn next(&mut self) -> Option<Delivery> {
+        // A program that always finds something would keep its thread from all others.
+        coop::consume_budget().await;
         loop {
-            // The lock ends with this block: it is not held while waiting.
-            {
-                let mut inbox = lock(&self.subscriber.inbox);
-                let delivery = inbox.backlog.next();
-                if delivery.is_some() || inbox.is_closed {
-                    return delivery;
-                }
+            let (delivery, is_closed) = self.subscriber.take();
+            if delivery.is_some() || is_closed {
+                return delivery;
             }
             self.subscriber.news.notified().await;
         }
@@ -240,7 +262,7 @@ impl Subscription {
 
     /// The next event or gap if there is one already.
     pub fn try_next(&mut self) -> Option<Delivery> {
-        lock(&self.subscriber.inbox).backlog.next()
+        self.subscriber.take().0
     }
 
     /// What the numbers of messages belong to.
@@ -259,7 +281,9 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut inbox = lock(&self.subscriber.inbox);
         inbox.is_closed = true;
+        let was_behind = inbox.backlog.is_behind();
         let waiting = inbox.backlog.take_all();
+        self.subscriber.calm.note(was_behind, false);
         drop(inbox);
         drop(waiting);
         if let Some(hub) = self.hub.upgrade() {

@@ -286,3 +286,49 @@ fn numbers_are_in_order_for_everyone() {
     });
     assert!(numbers(&mut first) == all);
 }
+
+#[test]
+fn a_subscriber_is_behind_until_it_has_caught_up_or_missed_something() {
+    let hub = hub(BacklogLimits { events: 40, bytes: 1_000 });
+    let mut subscription = hub.subscribe(EventFilter::all());
+    let from = peer(1);
+    let deliver = |count: usize| (0..count).for_each(|_| send(&hub, &from, 32_769, &[0; 10]));
+    // A quarter may wait.
+    deliver(10);
+    assert!(hub.calm().is_here());
+    deliver(1);
+    assert!(!hub.calm().is_here());
+    drop(subscription.try_next());
+    assert!(hub.calm().is_here());
+    deliver(30);
+    assert!(!hub.calm().is_here());
+    deliver(1);
+    assert!(hub.calm().is_here(), "nobody waits for one that has missed something");
+    drop(subscription.try_next());
+    deliver(1);
+    assert!(hub.calm().is_here(), "not before it has caught up");
+    drain(&mut subscription);
+    deliver(11);
+    assert!(!hub.calm().is_here());
+    // Of bytes likewise; and whoever goes is not waited for.
+    let other = hub.subscribe(EventFilter::all());
+    send(&hub, &from, 32_769, &[0; 300]);
+    drain(&mut subscription);
+    assert!(!hub.calm().is_here());
+    drop(other);
+    assert!(hub.calm().is_here());
+}
+
+#[test]
+fn a_subscriber_that_resumes_with_much_to_read_is_behind() {
+    let hub = hub_with_history(50, 100_000);
+    let first = hub.subscribe(EventFilter::all());
+    let from = peer(1);
+    (0..50).for_each(|_| send(&hub, &from, 32_769, &[]));
+    drop(first);
+    assert!(hub.calm().is_here());
+    let resumed = hub.resume(EventFilter::all(), None, 1).unwrap();
+    assert!(!hub.calm().is_here());
+    drop(resumed);
+    assert!(hub.calm().is_here());
+}

@@ -79,15 +79,16 @@ impl Reader {
         self.keep(kept, digested.consumed);
     }
 
-    /// Reads once and has `digest` look at the bytes. Nothing may be left for later when it is called.
+    /// Reads once, at most so many bytes, and has `digest` look at them. Nothing may be left for later when it is called.
     pub(super) fn read(
         &mut self,
         stream: &TcpStream,
+        most: usize,
         digest: impl FnOnce(&mut [u8]) -> Digested,
     ) -> io::Result<Progress> {
         SCRATCH.with_borrow_mut(|scratch| {
             let begun = self.kept.len();
-            let read_len = if self.wanted > LARGE { LARGE_READ_LEN } else { READ_LEN };
+            let read_len = if self.wanted > LARGE { LARGE_READ_LEN } else { READ_LEN }.min(most);
             if scratch.len() < begun + read_len {
                 // Cannot be: an unfinished frame is shorter than the longest.
                 scratch.resize(begun + read_len, 0);

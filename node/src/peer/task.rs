@@ -6,8 +6,8 @@
 //!  clock ─► requests ─► timeouts ─► read turn ─► (admission) ─► write turn ─► wait
 //! ```
 //!
-//! One turn reads the clock once, takes what others ask ([`Mailbox`](super::mailbox::Mailbox)), reads and handles a bounded number of frames,
-//! writes a bounded number of runs, and then waits for whichever comes first: bytes, room in the socket, a queued
+//! One turn reads the clock once, takes what others ask ([`Mailbox`](super::mailbox::Mailbox)), reads and handles a bounded number of
+//! frames (few for a start; who sends more stands in line for it, see [`turn`](super::turn)), writes a bounded number of runs, and then waits for whichever comes first: bytes, room in the socket, a queued
 //! message, a request, a deadline. All rules of the protocol are in
 //! [`Connection`](wire_core::connection::Connection). This file moves the bytes; `session` hands them to the connection and
 //! tells the node what happened; `arrival` is the moment when the connection becomes its peer's, `open` what it has from then on; `parting` is its
@@ -34,12 +34,10 @@ use self::open::Open;
 pub(super) use self::session::Origin;
 use self::session::{Now, Session};
 use super::reader::{Progress, Reader};
+use super::turn::Turn;
 use super::writer::{MAX_FRAMES_PER_WRITE, WriteTurn, Writer, Wrote};
 use crate::connections::Place;
 use crate::node::Shared;
-
-/// Reads of one turn, of 64 KiB and a little more each: large frames are few, so counting frames is not enough.
-const READS_PER_TURN: usize = 16;
 
 /// Vectored writes of one turn. After that the peer's input, and the other peers of the thread, get their turn.
 const WRITES_PER_TURN: usize = 16;
@@ -50,6 +48,7 @@ pub(super) struct PeerTask {
     reader: Reader,
     writer: Writer,
     session: Session,
+    turn: Turn,
 }
 
 impl PeerTask {
@@ -61,7 +60,7 @@ impl PeerTask {
         place: Place,
     ) -> PeerTask {
         let session = Session::new(shared, origin, connection, place);
-        PeerTask { stream, reader: Reader::default(), writer: Writer::default(), session }
+        PeerTask { stream, reader: Reader::default(), writer: Writer::default(), session, turn: Turn::Short }
     }
 
     /// Runs the connection to its end.
@@ -74,6 +73,8 @@ impl PeerTask {
             self.watch_for_stall(now);
             let mut more = self.read_turn(now);
             if let Some(introduction) = self.session.introduction.take() {
+                // Nobody is kept in line meanwhile.
+                self.turn = Turn::Short;
                 self.session.arrive(introduction).await;
                 more = true;
             }
@@ -103,32 +104,35 @@ impl PeerTask {
     /// Reads and handles frames until the socket is empty, the turn is over, or no more input may be looked at. Answers
     /// whether there is more to do without waiting.
     fn read_turn(&mut self, now: Now) -> bool {
-        let Self { stream, reader, session, .. } = self;
-        let mut frames = session.shared.limits.frames_per_turn.max(1);
-        let mut reads = 0;
+        let Self { stream, reader, session, turn, .. } = self;
+        let Some(mut left) = turn.budget(session.shared.limits.frames_per_turn) else { return false };
         while session.may_read() {
-            if frames == 0 || reads == READS_PER_TURN {
-                return true;
+            if left.frames == 0 || left.reads == 0 {
+                // Given back before it is asked for again: others were first.
+                *turn = Turn::Short;
+                *turn = session.shared.long_turns.next();
+                return matches!(turn, Turn::Long(_));
             }
             if reader.has_unread() {
-                reader.resume(|bytes| session.digest(now, bytes, &mut frames));
+                reader.resume(|bytes| session.digest(now, bytes, &mut left.frames));
                 continue;
             }
-            reads += 1;
-            match reader.read(stream, |bytes| session.digest(now, bytes, &mut frames)) {
+            left.reads -= 1;
+            match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left.frames)) {
                 Ok(Progress::Some(bytes)) => session.count_bytes_in(bytes),
-                Ok(Progress::Nothing) => return false,
+                Ok(Progress::Nothing) => break,
                 Ok(Progress::End) => session.input_ended(),
                 Err(error) => session.fail(&error),
             }
         }
+        *turn = Turn::Short;
         false
     }
 
     /// Writes until there is nothing more, the socket takes nothing, or the turn is over. Answers whether there is more
     /// to do without waiting.
     fn write_turn(&mut self, now: Now) -> bool {
-        let Self { stream, reader, writer, session } = self;
+        let Self { stream, reader, writer, session, .. } = self;
         let might_read = session.may_read();
         for _ in 0..WRITES_PER_TURN {
             let mut turn = WriteTurn {
@@ -171,7 +175,7 @@ impl PeerTask {
 
     /// Waits until there is something to do.
     async fn wait(&mut self, mut timer: Pin<&mut Sleep>) {
-        let Self { stream, writer, session, .. } = self;
+        let Self { stream, writer, session, turn, .. } = self;
         let stalls_at = writer.stalled_since().map(|since| since.after(session.shared.limits.write_stall));
         let due = [session.connection.poll_timeout(), stalls_at].into_iter().flatten().min();
         if let Some(due) = due.map(|due| session.shared.clock.instant(due)) {
@@ -181,7 +185,7 @@ impl PeerTask {
                 timer.as_mut().reset(due);
             }
         }
-        let may_read = session.may_read();
+        let may_read = session.may_read() && !matches!(turn, Turn::InLine(_));
         let is_blocked = writer.is_blocked();
         let Session { open, place, .. } = session;
         let mut committed = pin!(async {
@@ -193,6 +197,7 @@ impl PeerTask {
         poll_fn(|context| {
             let mut is_ready = place.mailbox.poll_filled(context).is_ready();
             // An error shows in the next read or write.
+            is_ready |= turn.poll_advance(context).is_ready();
             is_ready |= may_read && stream.poll_read_ready(context).is_ready();
             is_ready |= is_blocked && stream.poll_write_ready(context).is_ready();
             is_ready |= committed.as_mut().poll(context).is_ready();

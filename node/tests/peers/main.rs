@@ -13,6 +13,7 @@
 mod acts;
 mod admission;
 mod descriptors;
+mod flood;
 mod hostile;
 mod limits;
 mod log_lines;
