@@ -17,6 +17,7 @@ mod features;
 mod firmware;
 mod fuzz;
 mod interop;
+mod load;
 mod loom;
 mod man;
 mod needs;
@@ -52,6 +53,8 @@ enum Command {
     Firmware(firmware::Options),
     /// Search all interleavings of the send queue
     Loom,
+    /// Thousands of honest peers and thousands of hostile ones at one node
+    Load(load::Options),
     /// List the fuzz targets, or run one of them
     Fuzz(fuzz::Options),
     /// Run the benchmarks and write the table, the plots and whether the aims are met
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::tidy(&workspace),
         Command::Firmware(options) => firmware::firmware(&workspace, &options),
         Command::Loom => loom::loom(&workspace),
+        Command::Load(options) => load::load(&workspace, &options),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
         Command::Conformance(options) => conformance::conformance(&workspace, &options),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, dependencies, features, firmware, interop, loom, needs, run, tidy};
+use crate::{demo, dependencies, features, firmware, interop, load, loom, needs, run, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -55,6 +55,11 @@ const CHECKS: &[Check] = &[
         name: "interop",
         proves: "pyln-proto as a peer, pyln-client as a client, pyln-testing as a suite",
         run: interop::interop,
+    },
+    Check {
+        name: "load",
+        proves: "no honest message is lost among a thousand peers and hostile ones, and memory stays in its limits",
+        run: load::check,
     },
     Check { name: "demo", proves: "the two programs do the main job, as a user would", run: demo::demo },
 ];
