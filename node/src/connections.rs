@@ -151,6 +151,15 @@ impl Connections {
         }
     }
 
+    /// Asks every connection to close at once.
+    pub(crate) fn abort_all(&self, reason: CloseReason) {
+        let table = self.lock();
+        let arriving = table.arriving.values().map(|arrival| &arrival.mailbox);
+        for mailbox in table.settled.values().chain(arriving) {
+            mailbox.abort(reason);
+        }
+    }
+
     /// Waits until no connection is left.
     pub(crate) async fn all_gone(&self) {
         self.until(|table| table.arriving.is_empty() && table.settled.is_empty()).await;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 use wire_core::connection::{CloseReason, Local};
 use wire_core::message::ping::Ping;
 
@@ -304,6 +306,15 @@ impl Node {
         self.shared().stop.closed().await;
         self.shared().connections.all_gone().await;
         self.shared().hub.close();
+    }
+
+    /// As [`Node::shutdown`], but connections that are not gone after this time are closed at once, so that what could not be
+    /// sent to peers that do not read is told before the node ends.
+    pub async fn shutdown_within(&self, time: Duration) {
+        if timeout(time, self.shutdown()).await.is_err() {
+            self.shared().connections.abort_all(CloseReason::Shutdown);
+            self.shutdown().await;
+        }
     }
 
     /// What was done with onion messages so far.

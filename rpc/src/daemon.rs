@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use oddwire_node::{Identity, IdentityError, Node, NodeBuilder, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::config::table::OptionTable;
 use crate::config::{self, Config, ConfigError, Deprecated, KeyUnlock, Listen, NodePlace};
 use crate::datastore::{self, Datastore, DatastoreError};
-use crate::limits::STOP_TIME;
+use crate::limits::{STOP_RESERVE, STOP_TIME};
 use crate::log::{self, Log, LogError};
 use crate::plugin::{Host, HostSettings, PluginStartError};
 use crate::server::{BindError, Server};
@@ -374,6 +375,7 @@ async fn serve(
         }
     }
     stop.trigger();
+    let deadline = Instant::now() + STOP_TIME;
     let stopping = async {
         plugins.shutdown().await;
         let result = match ended {
@@ -387,10 +389,10 @@ async fn serve(
             }
             Err(error) => tracing::error!(source = "lightningd", "The JSON-RPC server ended: {error}"),
         }
-        node.shutdown().await;
+        node.shutdown_within((deadline - STOP_RESERVE).saturating_duration_since(Instant::now())).await;
     };
     tokio::select! {
-        finished = tokio::time::timeout(STOP_TIME, stopping) => {
+        finished = tokio::time::timeout_at(deadline, stopping) => {
             if finished.is_err() {
                 tracing::warn!(source = "lightningd", "Not everything ended within {} s", STOP_TIME.as_secs());
             }

@@ -264,6 +264,10 @@ pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Then the process ends with a line in the log and exit status 0 all the same.
 pub const STOP_TIME: Duration = Duration::from_secs(8);
 
+/// How much of [`STOP_TIME`] is left when the connections to peers that do not read are closed: enough to tell in the log how many
+/// messages were not sent to them.
+pub const STOP_RESERVE: Duration = Duration::from_millis(1_500);
+
 // The other end of the socket: `Client` and `oddwire-cli`.
 
 /// Longest message from the daemon in bytes. `listpeers` with ten thousand peers is about 5 MB.
