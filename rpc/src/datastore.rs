@@ -17,7 +17,7 @@
 //!
 //! What a key is: `key`. What can be done with the entries: `entries`.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -167,11 +167,9 @@ impl File {
 
 /// Opens or makes the file and reads all of it, so that damage shows now and not in the middle of a call.
 fn open(path: &Path) -> Result<Database, DatastoreError> {
-    let failed = |error| DatastoreError::Io { path: path.to_owned(), error };
-    // Values may be secrets: nobody but the owner reads them.
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    drop(options.open(path).map_err(failed)?);
+    if fs::symlink_metadata(path).is_err() {
+        make(path).map_err(|error| DatastoreError::Io { path: path.to_owned(), error })?;
+    }
     let database = Database::builder()
         .set_cache_size(DATASTORE_CACHE)
         .set_check_integrity_on_open(true)
@@ -182,6 +180,39 @@ fn open(path: &Path) -> Result<Database, DatastoreError> {
     entries::check_tables(&reading).map_err(damaged)?;
     drop(reading);
     Ok(database)
+}
+
+/// Makes an empty store, under another name first: a process that is killed meanwhile leaves no half file in the place, which
+/// the next one would have to take for a damaged one.
+fn make(path: &Path) -> io::Result<()> {
+    let unfinished = path.with_added_extension("new");
+    let made = make_empty(&unfinished).and_then(|()| fs::rename(&unfinished, path));
+    if made.is_err() {
+        // On a full disk it would be in the way of others.
+        let _ = fs::remove_file(&unfinished);
+    }
+    made?;
+    // The name is the directory's content: without this it may be gone after a power cut, with all that was answered.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(directory)?.sync_all()
+}
+
+/// Over what a killed process may have left there. When this returns, the store is on disk.
+fn make_empty(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Values may be secrets: nobody but the owner reads them.
+    drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?);
+    match Database::create(path) {
+        Ok(database) => {
+            drop(database);
+            fs::File::open(path)?.sync_all()
+        }
+        Err(DatabaseError::Storage(StorageError::Io(error))) => Err(error),
+        Err(other) => Err(io::Error::other(other)),
+    }
 }
 
 fn refusal(path: &Path, error: DatabaseError) -> DatastoreError {

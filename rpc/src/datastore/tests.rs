@@ -92,6 +92,17 @@ async fn what_was_answered_is_there_after_a_crash() {
     }
 }
 
+/// What a process leaves behind that is killed while it makes the file.
+#[tokio::test]
+async fn half_a_file_from_a_killed_start_is_in_nobodys_way() {
+    let store = Store::new();
+    let unfinished = store.path.with_extension("redb.new");
+    std::fs::write(&unfinished, [0; 4_096]).unwrap();
+    store.put(&["a"], vec![1], Mode::MustCreate).await.unwrap();
+    assert!(store.path.exists() && !unfinished.exists());
+    assert_eq!(std::fs::metadata(&store.path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_refused_and_left_as_it_is() {
     let mut store = Store::new();
