@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use oddwire_node::onion::{CUSTOM_MESSAGE_RECORD, OnionDestination, OutgoingOnion, Via, session_key};
-use oddwire_node::{Event, EventFilter, MessageType, OnionDrop, OnionRecord, OnionSendError, ReplyPath};
+use oddwire_node::{
+    Event, EventFilter, MessageType, Node, OnionDrop, OnionRecord, OnionSendError, ReplyPath,
+};
 use wire_core::cursor::Writer;
 use wire_core::onion::blinded_path::{self, Blinder, PathNode};
-use wire_core::onion::{Hop, SharedSecret, construct};
+use wire_core::onion::{EncryptedData, Hop, SharedSecret, construct};
 
 use crate::{PATIENCE, arrival, line, next, text, to_node, to_path};
 
@@ -52,6 +54,7 @@ async fn an_answer_past_the_path_is_a_message_like_any_other() {
     let question = to_node(b.id(), &[], b"?");
     let answered = async {
         let path = arrival(&mut at_b).await.reply_path.clone().unwrap();
+        assert_says_a_name_and_nothing_else(&path, &a);
         b.send_onion_message(&to_node(a.id(), &[], b"past it")).await.unwrap();
         let message = arrival(&mut at_a).await;
         assert_eq!((text(&message), message.path_id.as_ref()), (&b"past it"[..], None));
@@ -69,10 +72,33 @@ async fn an_answer_past_the_path_is_a_message_like_any_other() {
         let message = arrival(&mut at_a).await;
         assert_eq!((text(&message), message.path_id.as_deref()), (&b"foreign"[..], Some(&[7; 32][..])));
         b.send_onion_message(&to_path(&path, &[], b"over it")).await.unwrap();
+        path
     };
-    let (answer, ()) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    let (answer, first) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
     assert_eq!(text(&answer.unwrap()), b"over it");
     assert!(at_a.try_next().is_none(), "who asked gets the answer, and nobody else");
+
+    // Another question, another path: nothing in one says whose the other is.
+    let answered = async {
+        let path = arrival(&mut at_b).await.reply_path.clone().unwrap();
+        b.send_onion_message(&to_path(&path, &[], b"again")).await.unwrap();
+        path
+    };
+    let (answer, second) = tokio::join!(a.ask_over_onion(&question, PATIENCE), answered);
+    answer.unwrap();
+    let (first, second) = (first.decode().unwrap(), second.decode().unwrap());
+    assert_ne!(first.first_path_key, second.first_path_key);
+    assert_ne!(first.hops().next().unwrap().node_id, second.hops().next().unwrap().node_id);
+}
+
+/// What the path of one hop tells its owner: a name for the path, and nothing of payments (BOLT 4).
+fn assert_says_a_name_and_nothing_else(path: &ReplyPath, owner: &Node) {
+    let path = path.decode().unwrap();
+    let identity = owner.blinded_identity(&path.first_path_key).unwrap();
+    let mut data = path.hops().next().unwrap().encrypted_recipient_data.to_vec();
+    let data = EncryptedData::decode(identity.open(&mut data).unwrap()).unwrap();
+    assert_eq!(data.path_id.map(<[u8]>::len), Some(32));
+    assert_eq!(data, EncryptedData { path_id: data.path_id, ..EncryptedData::default() });
 }
 
 #[tokio::test]

@@ -164,6 +164,8 @@ fn open_pair() -> (Side, Side) {
 struct Scripted {
     sealer: Sealer,
     opener: Opener,
+    /// What the other side said first.
+    init: Vec<u8>,
 }
 
 impl Scripted {
@@ -177,10 +179,11 @@ impl Scripted {
         let (act_three, transport) = awaiting.act_two(&key, &act_two).unwrap();
         side.hear(START, &act_three);
         let (sealer, opener) = transport.split();
-        let mut scripted = Self { sealer, opener };
-        let said = scripted.read(&side.transmit());
+        let mut scripted = Self { sealer, opener, init: Vec::new() };
+        let mut said = scripted.read(&side.transmit());
         assert_eq!(said.len(), 1, "its init and nothing else");
         assert_eq!(said[0][..2], MessageType::INIT.get().to_be_bytes());
+        scripted.init = said.remove(0);
         side.take_seen();
         scripted
     }

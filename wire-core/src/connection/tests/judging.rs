@@ -86,6 +86,18 @@ fn gossip_is_ignored_and_channel_messages_are_answered() {
     assert_eq!(side.connection.phase(), Phase::Open);
 }
 
+/// BOLT 1: the id zero stands for all channels, and an `error` for all would end a connection that nothing is wrong with.
+#[test]
+fn a_message_about_the_channel_zero_is_not_answered() {
+    let (mut side, mut scripted) = open_to_script();
+    for kind in [MessageType::STFU, MessageType::CHANNEL_REESTABLISH, MessageType::new(128)] {
+        side.hear(START, &scripted.say(&padded(kind, &[0; 32])));
+        assert_eq!(side.take_seen(), [Seen::Ignored(kind.get())]);
+    }
+    assert!(!side.connection.has_transmit());
+    assert_eq!(side.connection.phase(), Phase::Open);
+}
+
 #[test]
 fn an_error_for_one_channel_is_heard_and_for_all_it_ends_the_connection() {
     let (mut side, mut scripted) = open_to_script();

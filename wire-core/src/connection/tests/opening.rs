@@ -44,6 +44,15 @@ fn says_how_much_it_wants() {
     assert_eq!((received.consumed, received.wanted), (HEADER_LEN, 5 + TAG_LEN - 2));
 }
 
+/// No bit in the first field, the second as short as its bits allow, our chain, and nothing about a peer whose address is
+/// not known.
+#[test]
+fn our_init_has_our_features_and_our_chain_and_nothing_else() {
+    let scripted = Scripted::shaken(&mut answerer());
+    let features = FeatureSet::DEFAULT;
+    assert_eq!(scripted.init, [&[0, 16, 0, 0, 0, 6], features.as_bytes(), &[1, 32], &CHAIN].concat());
+}
+
 #[test]
 fn custom_frames_wait_for_our_init() {
     let (mut dialer, mut answerer) = pair_with(local(0x22));
