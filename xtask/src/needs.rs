@@ -25,6 +25,12 @@ const NEEDS: &[Need] = &[
         there: |_| run::succeeds(Command::new("cc").arg("--version")),
     },
     Need {
+        what: "a C++ compiler (c++)",
+        wanted_by: "the check `fuzz`, whose targets have libFuzzer in them",
+        get_it: "apt-get install g++",
+        there: |_| run::succeeds(Command::new("c++").arg("--version")),
+    },
+    Need {
         what: "rustfmt",
         wanted_by: "the check `fmt`",
         get_it: "rustup component add rustfmt",

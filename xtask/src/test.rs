@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, dependencies, features, firmware, interop, load, loom, needs, run, tidy};
+use crate::{demo, dependencies, features, firmware, fuzz, interop, load, loom, needs, run, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -51,6 +51,11 @@ const CHECKS: &[Check] = &[
         run: firmware::check,
     },
     Check { name: "loom", proves: "the send queue holds under every interleaving", run: loom::loom },
+    Check {
+        name: "fuzz",
+        proves: "every fuzz target holds for a minute, from the corpus on",
+        run: fuzz::check,
+    },
     Check {
         name: "interop",
         proves: "pyln-proto as a peer, pyln-client as a client, pyln-testing as a suite",
