@@ -1,9 +1,13 @@
 //! What a client writes to the JSON-RPC socket, in any split.
 //!
 //! Held: the same requests come out however the bytes were cut, at least until the first refusal; none is longer than what
-//! was written; a codec with nothing to say takes more.
+//! was written; a codec with nothing to say takes more. What a strict parser takes for requests are the same requests for us, with
+//! the same values in them (we take more than is JSON, see `rpc/src/tokenizer.rs`).
 
 use oddwire_rpc::codec::Codec;
+use oddwire_rpc::tokenizer::Kind;
+use oddwire_rpc::value::Value;
+use serde_json::Value as Strict;
 
 use crate::script::Script;
 
@@ -31,6 +35,7 @@ pub fn run(data: &[u8]) {
     } else {
         assert_eq!((cut, cut_refused), (whole, false));
     }
+    strictly(stream);
 }
 
 /// The requests in their order, and whether the client was refused in the end.
@@ -51,4 +56,51 @@ fn requests<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, bool) {
         }
     }
     (requests, false)
+}
+
+/// Compares with a strict parser, if that one takes all of it for requests.
+fn strictly(stream: &[u8]) {
+    let strict: Result<Vec<Strict>, _> =
+        serde_json::Deserializer::from_slice(stream).into_iter::<Strict>().collect();
+    let Ok(strict) = strict else { return };
+    // An escaped `jsonrpc` is none for Core Lightning, and so for us.
+    let is_request = |value: &Strict| value.get("jsonrpc").is_some();
+    if !strict.iter().all(is_request) || stream.contains(&b'\\') && requests([stream].into_iter()).1 {
+        return;
+    }
+    let mut codec = Codec::default();
+    codec.room().extend_from_slice(stream);
+    for strict in &strict {
+        let ours = codec.next_request().expect("a strict parser takes it").expect("it is complete");
+        is_same(ours, strict);
+    }
+    assert!(codec.next_request().is_ok_and(|more| more.is_none()));
+}
+
+fn is_same(ours: Value<'_>, strict: &Strict) {
+    match strict {
+        Strict::Object(members) => {
+            assert_eq!(ours.kind(), Kind::Object);
+            // Of members that stand twice the strict parser keeps the last one.
+            if ours.len() == members.len() {
+                for (key, value) in ours.members() {
+                    is_same(value, members.get(&key.text()).expect("a member of both"));
+                }
+            }
+        }
+        Strict::Array(items) => {
+            assert_eq!((ours.kind(), ours.len()), (Kind::Array, items.len()));
+            ours.items().zip(items).for_each(|(ours, strict)| is_same(ours, strict));
+        }
+        Strict::String(text) => assert_eq!((ours.kind(), &ours.text()), (Kind::String, text)),
+        Strict::Bool(value) => assert_eq!(ours.as_bool(), Some(*value)),
+        Strict::Null => assert!(ours.is_null() && ours.raw() == "null"),
+        Strict::Number(number) => {
+            assert_eq!(ours.kind(), Kind::Primitive);
+            assert_eq!(serde_json::from_str::<Strict>(ours.raw()).ok(), Some(strict.clone()));
+            if ours.raw().bytes().all(|byte| byte.is_ascii_digit()) {
+                assert_eq!(ours.as_u64(), number.as_u64());
+            }
+        }
+    }
 }

@@ -12,10 +12,12 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a fuzz body reports by panicking; the doc of its module says what it holds"
 )]
 
 pub mod connection;
+pub mod decoders;
 pub mod deframer;
 pub mod handshake;
 pub mod init;
@@ -24,7 +26,9 @@ pub mod messages;
 pub mod onion;
 mod script;
 pub mod sealing;
+pub mod send_queue;
 pub mod tlv;
+pub mod transport;
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +42,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "connection", run: connection::run },
+    Target { name: "decoders", run: decoders::run },
     Target { name: "deframer", run: deframer::run },
     Target { name: "handshake", run: handshake::run },
     Target { name: "init", run: init::run },
@@ -45,5 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "messages", run: messages::run },
     Target { name: "onion", run: onion::run },
     Target { name: "sealing", run: sealing::run },
+    Target { name: "send_queue", run: send_queue::run },
     Target { name: "tlv", run: tlv::run },
+    Target { name: "transport", run: transport::run },
 ];

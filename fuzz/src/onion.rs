@@ -1,29 +1,38 @@
 //! Onions, blinded paths and onion messages.
 //!
 //! The first byte chooses what the rest is: an onion as it came, the payload of a hop (wrapped for us, so that it is read
-//! behind a right HMAC), the data of a blinded path for us (encrypted, for the same reason), or a blinded path.
+//! behind a right HMAC), the data of a blinded path for us (encrypted, for the same reason), a blinded path, an error on its way
+//! back, or a script for messages between us and LDK (`ldk`).
 //!
 //! Held: an onion of a stranger's making is refused; a path that is read is written as the same bytes; what is forwarded has the
 //! length that it came with, and what is delivered has no record that belongs to the protocol, and one payload at
-//! most.
+//! most; an error is read by its sender, who knows at which hop it arose, and by nobody if it was damaged.
+
+mod ldk;
 
 use wire_core::cursor::Writer;
 use wire_core::limits::{ONION_AREA_LEN, ONION_OVERHEAD};
 use wire_core::message::tlv::TlvWriter;
 use wire_core::onion::blinded_path::Blinder;
+use wire_core::onion::failure::{self, Failure, UnwrapError};
 use wire_core::onion::message::{FIRST_PAYLOAD, ReceiveError, Received, receive};
 use wire_core::onion::{BlindedIdentity, BlindedPath, EncryptedData, Hop, SharedSecret, construct};
 use wire_core::secret::{EphemeralKey, Secret, StaticKey};
 
+use crate::script::Script;
+
 /// See the module.
 pub fn run(data: &[u8]) {
     let Some((choice, data)) = data.split_first() else { return };
-    match choice % 5 {
+    match choice % 8 {
         0 => stranger(data),
         1 => wrapped(data, Place::Last),
         2 => wrapped(data, Place::Before),
         3 => told(data),
-        _ => path(data),
+        4 => path(data),
+        5 => error(&mut Script::new(data)),
+        6 => ldk::ours(&mut Script::new(data)),
+        _ => ldk::theirs(&mut Script::new(data)),
     }
 }
 
@@ -100,4 +109,36 @@ fn path(data: &[u8]) {
     let mut again = vec![0; path.encoded_len()];
     path.encode(&mut Writer::new(&mut again)).expect("it has said how long it is");
     assert_eq!(again, data);
+}
+
+/// How many hops, at which one it arises, whether and where it is damaged on its way back, and what it says.
+fn error(script: &mut Script<'_>) {
+    let (hops, at) = (usize::from(script.byte()) % 27 + 1, usize::from(script.byte()));
+    let (place, change) = (usize::from(script.number()), script.byte());
+    let message = script.rest();
+    let at = at % hops;
+
+    let route = vec![Hop { node: us().node_id(), payload: &[1, 0] }; hops];
+    let mut secrets: Vec<SharedSecret> = route.iter().map(|_| SharedSecret::default()).collect();
+    let mut onion = vec![0; ONION_OVERHEAD + route.iter().map(Hop::len).sum::<usize>()];
+    construct(fresh(3), &route, &[], &mut onion, &mut secrets).expect("a route that fits");
+
+    let mut room = vec![0; failure::packet_len(message.len())];
+    let Ok(packet) = failure::create(&secrets[at], message, &mut room) else {
+        assert!(message.len() > usize::from(u16::MAX));
+        return;
+    };
+    secrets[..at].iter().rev().for_each(|secret| failure::wrap(secret, packet));
+    let place = place % packet.len();
+    packet[place] ^= change;
+    let mut room = vec![0; packet.len()];
+    let read = failure::unwrap(&secrets, packet, &mut room);
+    let expected =
+        if change == 0 { Ok(Failure { hop: at, message }) } else { Err(UnwrapError::Unattributed) };
+    assert_eq!(read, expected);
+
+    // Bytes that nobody has made.
+    let mut stranger = message.to_vec();
+    let mut room = vec![0; stranger.len()];
+    assert!(failure::unwrap(&secrets, &mut stranger, &mut room).is_err());
 }
