@@ -24,6 +24,8 @@ pub mod init;
 pub mod json_rpc;
 pub mod messages;
 pub mod onion;
+pub mod parameters;
+pub mod plugin;
 mod script;
 pub mod sealing;
 pub mod send_queue;
@@ -49,6 +51,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json_rpc", run: json_rpc::run },
     Target { name: "messages", run: messages::run },
     Target { name: "onion", run: onion::run },
+    Target { name: "parameters", run: parameters::run },
+    Target { name: "plugin", run: plugin::run },
     Target { name: "sealing", run: sealing::run },
     Target { name: "send_queue", run: send_queue::run },
     Target { name: "tlv", run: tlv::run },

@@ -36,6 +36,19 @@ impl<'a> Script<'a> {
     }
 }
 
+/// Text in which a byte from 128 on stands for a word, so that the fuzzer need not find long words letter by letter. Bytes
+/// without a word are left out.
+pub(crate) fn spelled(bytes: &[u8], words: &[&str]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte.checked_sub(128) {
+            None => text.push(char::from(*byte)),
+            Some(number) => text.push_str(words.get(usize::from(number)).unwrap_or(&"")),
+        }
+    }
+    text
+}
+
 /// The keys of BOLT 8's appendix A, so that its acts are valid inputs: the initiator's.
 pub(crate) const INITIATOR: [u8; 2] = [0x11, 0x12];
 /// The responder's: static, ephemeral.

@@ -66,7 +66,7 @@ macro_rules! replays {
     };
 }
 
-replays!(connection decoders deframer handshake init json_rpc messages onion sealing send_queue tlv transport);
+replays!(connection decoders deframer handshake init json_rpc messages onion parameters plugin sealing send_queue tlv transport);
 
 /// Every input cut short at every length, and with each of a few bytes changed: cheap neighbours of the corpus that the
 /// ordinary tests can afford.

@@ -15,6 +15,7 @@
 //!   programs and for `oddwire-cli`.
 //! - [`plugin`]: the host of plugins, and what they make of calls, messages and peers.
 //! - `onion`: onion messages and blinded paths as JSON.
+//! - `fuzzing`: doors for the fuzz targets.
 //! - [`limits`]: every limit, with what happens there.
 //!
 //! The crate knows no keys and no ciphertext; it sees peers only through `oddwire_node`.
@@ -30,6 +31,8 @@ pub mod datastore;
 pub mod envelope;
 pub mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_writer;
 pub mod limits;
 pub mod log;

@@ -352,7 +352,7 @@ fn ponder(service: &Arc<Service>, caller: &Arc<Caller>, name: &str, request: &Re
 }
 
 /// Why a request that plugins have seen is not carried out.
-enum Refusal {
+pub(crate) enum Refusal {
     /// It is no request.
     OfRequest(String),
     /// The method refuses.
@@ -369,7 +369,7 @@ impl Refusal {
 }
 
 /// Carries out a request given as text, without asking plugins.
-fn carry_out(service: &Arc<Service>, caller: &Arc<Caller>, text: &str) -> Result<Reply, Refusal> {
+pub(crate) fn carry_out(service: &Arc<Service>, caller: &Arc<Caller>, text: &str) -> Result<Reply, Refusal> {
     let bad = |why: &str| Refusal::OfRequest(why.to_owned());
     let document = Document::parse(text).ok_or_else(|| bad("'replace' must be an object"))?;
     let object = document.root().filter(|root| root.kind() == Kind::Object);

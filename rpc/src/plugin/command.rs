@@ -114,7 +114,7 @@ impl Host {
 }
 
 /// What a plugin's result means.
-fn intervention(result: &str) -> Result<Intervention, &'static str> {
+pub(super) fn intervention(result: &str) -> Result<Intervention, &'static str> {
     let nothing = "";
     let document = Document::parse(result).ok_or(nothing)?;
     let result = document.root().ok_or(nothing)?;

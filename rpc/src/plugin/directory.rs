@@ -47,7 +47,7 @@ pub(super) fn paths_match(path: &str, name: &str) -> bool {
 }
 
 /// What a program consists of, in short: whether it has changed. Nobody gains anything by making two alike.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Checksum(u64);
 
 impl Checksum {

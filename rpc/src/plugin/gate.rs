@@ -65,7 +65,7 @@ fn payload(peer: &PeerInfo) -> String {
 }
 
 /// What a plugin's result means; `None` if it means nothing.
-fn verdict(result: &str) -> Option<Verdict> {
+pub(super) fn verdict(result: &str) -> Option<Verdict> {
     let document = Document::parse(result)?;
     let result = document.root()?;
     match result.get("result")?.raw() {
