@@ -54,6 +54,16 @@ pub enum Event {
         /// Messages that had been accepted for this peer and did not go out, in their order.
         unsent: Arc<[UnsentMessage]>,
     },
+    /// A connection ended that was never told as [`Event::Connected`], since there was no verdict of a
+    /// [`Gatekeeper`](crate::Gatekeeper) on it yet, or not that one; and messages had been accepted for its peer.
+    Unsent {
+        /// The peer.
+        id: NodeId,
+        /// Why it ended.
+        reason: CloseReason,
+        /// Those that did not go out, in their order; at least one.
+        unsent: Arc<[UnsentMessage]>,
+    },
     /// An attempt to connect failed.
     ConnectFailed {
         /// Who was to be reached.
@@ -109,9 +119,10 @@ impl Event {
     pub fn peer(&self) -> Option<&NodeId> {
         Some(match self {
             Event::Connected(info) => &info.id,
-            Event::Disconnected { id, .. } | Event::ConnectFailed { id, .. } | Event::Warning { id, .. } => {
-                id
-            }
+            Event::Disconnected { id, .. }
+            | Event::Unsent { id, .. }
+            | Event::ConnectFailed { id, .. }
+            | Event::Warning { id, .. } => id,
             Event::CustomMessage { peer, .. } => peer,
             Event::OnionDropped(dropped) => &dropped.source,
             Event::MessageFromAfar { .. } | Event::OnionMessage(_) => return None,
@@ -123,7 +134,7 @@ impl Event {
     }
 
     fn has_unsent(&self) -> bool {
-        matches!(self, Event::Disconnected { unsent, .. } if !unsent.is_empty())
+        matches!(self, Event::Disconnected { unsent, .. } | Event::Unsent { unsent, .. } if !unsent.is_empty())
     }
 
     /// What it counts against [`crate::Limits::backlog_bytes`].
@@ -137,7 +148,7 @@ impl Event {
             Event::Warning { text, .. } => text.len(),
             Event::Connected(info) => info.features.len(),
             // Thousands of messages without a payload weigh something too.
-            Event::Disconnected { unsent, .. } => (unsent.iter())
+            Event::Disconnected { unsent, .. } | Event::Unsent { unsent, .. } => (unsent.iter())
                 .map(|message| size_of::<UnsentMessage>() + message.payload.as_ref().map_or(0, Bytes::len))
                 .sum(),
             Event::ConnectFailed { .. } => 0,

@@ -44,8 +44,8 @@ impl EventFilter {
         EventFilter { scope: Scope::Onions, ..EventFilter::all() }
     }
 
-    /// Also [`Event::Disconnected`], if messages that had been accepted did not go out: so that whoever sends hears what
-    /// became of it. Their types are not looked at.
+    /// Also [`Event::Disconnected`] and [`Event::Unsent`], if messages that had been accepted did not go out: so that whoever
+    /// sends hears what became of it. Their types are not looked at.
     #[must_use]
     pub fn and_unsent(mut self) -> EventFilter {
         self.unsent = true;

@@ -144,7 +144,7 @@ impl Hub {
 
     pub(crate) fn publish(&self, event: &Event) {
         let room = match event {
-            Event::Connected(_) | Event::Disconnected { .. } => Room::WithReserve,
+            Event::Connected(_) | Event::Disconnected { .. } | Event::Unsent { .. } => Room::WithReserve,
             _ => Room::Usual,
         };
         let state = lock(&self.state);

@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use wire_core::message::features::FeatureBit;
 
 use crate::raw_peer::{RawPeer, odd, ping};
-use crate::{ODD, PATIENCE, address, assert_serves_honest_peer, identity, next, next_message, start};
+use crate::{
+    ODD, PATIENCE, address, assert_serves_honest_peer, identity, next, next_message, send_until_stuck, start,
+};
 
 /// A peer that somebody has to decide on.
 type Question = (PeerInfo, oneshot::Sender<Verdict>);
@@ -89,6 +91,27 @@ async fn a_peer_that_may_not_stay_hears_what_was_sent_and_why() {
     let Event::Connected(honest) = next(&mut events).await else { panic!("not the honest peer") };
     assert_ne!(honest.id, peer.id);
     assert_eq!(next_message(&mut events).await, b"from outside");
+}
+
+/// Nobody was told that it was connected, but what was sent to it was accepted.
+#[tokio::test]
+async fn what_did_not_go_out_to_a_peer_that_never_came_to_be_one_is_told() {
+    let mut limits = Limits::default();
+    limits.drain = Duration::from_millis(20);
+    let (node, mut questions) = start_asking(limits).await;
+    let mut events = node.subscribe(EventFilter::messages().and_unsent());
+    let peer = RawPeer::open(&node, 7).await;
+    let (_, answer) = question(&mut questions).await;
+    // It reads nothing, and so does not get all of it before it is turned away.
+    let accepted = send_until_stuck(&node, &peer.id).await;
+    answer.send(Verdict::TurnAway { warning: None }).unwrap();
+    let Event::Unsent { id, unsent, .. } = next(&mut events).await else { panic!("not told") };
+    assert_eq!(id, peer.id);
+    // They are numbered by their lengths, and the last of them are there.
+    let lengths: Vec<usize> = unsent.iter().map(|message| message.message_len - 20_002).collect();
+    assert_eq!(lengths, (accepted - lengths.len()..accepted).collect::<Vec<_>>());
+    drop(questions);
+    assert_serves_honest_peer(&node).await;
 }
 
 #[tokio::test]

@@ -350,7 +350,9 @@ impl Answers {
                 });
                 push_notification(&mut self.out, "custommsg", &params);
             }
-            Delivery::Event(Event::Disconnected { id, reason, unsent }) => {
+            Delivery::Event(
+                Event::Disconnected { id, reason, unsent } | Event::Unsent { id, reason, unsent },
+            ) => {
                 for message in unsent.iter() {
                     let params = object(|params| {
                         params.string("peer_id", id);

@@ -59,15 +59,22 @@ impl Open {
         if !unsent.is_empty() && !std::thread::panicking() {
             tracing::warn!(peer = %id, "{} messages were not sent: {reason}", unsent.len());
         }
-        let unsent = unsent.iter().map(describe).collect();
+        let unsent: Arc<[UnsentMessage]> = unsent.iter().map(describe).collect();
+        let hub = &self.shared.hub;
         self.shared.registry.leave(&self.handle, || {
             if self.is_announced {
-                self.shared.hub.publish(&Event::Disconnected { id, reason, unsent });
+                hub.publish(&Event::Disconnected { id, reason, unsent });
+            } else if !unsent.is_empty() {
+                hub.publish(&Event::Unsent { id, reason, unsent });
             }
         });
-        // The newer connection announces itself when it has what it inherits: after this.
-        if let Some(Err(lost)) = heir.map(|heir| heir.send(moving)) {
+        // The newer connection announces itself when it has what it inherits: after this. One that is gone has a task that
+        // panicked or went with its runtime.
+        if let Some(Err(lost)) = heir.map(|heir| heir.send(moving))
+            && !lost.is_empty()
+        {
             tracing::warn!(peer = %id, "{} messages were not sent: {reason}", lost.len());
+            hub.publish(&Event::Unsent { id, reason, unsent: lost.iter().map(describe).collect() });
         }
     }
 
