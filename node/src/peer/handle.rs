@@ -32,6 +32,8 @@ pub(crate) struct PeerHandle {
     pub(crate) counters: Counters,
     /// Set when the connection is to close: no new messages are taken, while those that were taken still go out.
     closing: AtomicBool,
+    /// Set when a custom message of the peer's has come over this connection.
+    delivered: AtomicBool,
     /// Closed when the connection is gone; nobody ever gets a permit.
     gone: Semaphore,
 }
@@ -59,6 +61,7 @@ impl PeerHandle {
             mailbox,
             counters: Counters::default(),
             closing: AtomicBool::new(false),
+            delivered: AtomicBool::new(false),
             gone: Semaphore::const_new(0),
         }
     }
@@ -145,6 +148,19 @@ impl PeerHandle {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    /// Notes that a custom message of the peer's has come.
+    pub(super) fn note_delivery(&self) {
+        // Senders read this line of memory: it is written once, not with every message.
+        if !self.delivered.load(Ordering::Relaxed) {
+            self.delivered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a custom message of the peer's has come. Certain once the connection is [gone](Self::gone).
+    pub(super) fn has_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed)
     }
 
     /// Waits until the connection is gone: its socket is closed, its last event is published.

@@ -145,6 +145,37 @@ async fn the_connection_that_the_peer_keeps_survives_when_both_dial_at_once() {
     }
 }
 
+/// Both have dialled at once, and the peer has sent over the one connection, then over the other that both keep, and left.
+#[tokio::test]
+async fn nothing_comes_out_of_reserve_behind_newer_messages() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // What the smaller id dialled is kept.
+    let peer_is_first = crate::identity(2).node_id() < crate::identity(1).node_id();
+    let (ours, theirs) = if peer_is_first { (1, 2) } else { (2, 1) };
+    let node = start(ours).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let id = crate::identity(theirs).node_id();
+    let dialling = {
+        let (node, address) = (node.clone(), listener.local_addr().unwrap());
+        tokio::spawn(async move { node.connect(id, address).await })
+    };
+    let mut in_reserve = RawPeer::answer(&listener, theirs).await;
+    let mut kept = RawPeer::open(&node, theirs).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    in_reserve.send(&init()).await;
+    in_reserve.send(&odd(b"older")).await;
+    dialling.await.unwrap().unwrap();
+    kept.send(&odd(b"newer")).await;
+    assert_eq!(next_message(&mut events).await, b"newer");
+    drop(kept);
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
+    in_reserve.hung_up().await;
+    assert_eq!(node.peer_count(), 0);
+    assert_serves_honest_peer(&node).await;
+    let Event::Connected(info) = next(&mut events).await else { panic!("something came out of reserve") };
+    assert_ne!(info.id, id);
+}
+
 /// However connections of one peer end and begin: subscribers see it come and go in turn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn coming_and_going_is_told_in_turn() {

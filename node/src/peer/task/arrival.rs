@@ -140,6 +140,7 @@ impl Session {
                 self.shared.onions.arrived(&self.shared, &open.handle, payload);
                 continue;
             }
+            open.handle.note_delivery();
             self.shared.hub.deliver(&IncomingMessage { peer, kind: *kind, payload, received: *received });
         }
     }
@@ -166,13 +167,14 @@ impl Session {
         self.connection.drain(now.timestamp, CloseReason::LocalDisconnect);
     }
 
-    /// Whether `other`, to which this connection gives way, ends within a moment: the peer has kept this one.
+    /// Whether `other`, to which this connection gives way, ends within a moment: the peer has kept this one. Not if messages
+    /// have come over the other: then the peer has taken to that one, and what waits on this one is older than they are.
     async fn outlives(&self, other: &PeerHandle, this: &PeerHandle) -> bool {
         tokio::select! {
             biased;
             // Whatever is asked of a connection that is not a peer's yet, its end is the answer.
             () = poll_fn(|context| self.place.mailbox.poll_filled(context)) => false,
-            () = other.gone() => true,
+            () = other.gone() => !other.has_delivered(),
             () = sleep_until(this.opened + SIMULTANEOUS) => false,
         }
     }

@@ -223,6 +223,7 @@ impl Session {
                 if !open.is_announced {
                     return;
                 }
+                open.handle.note_delivery();
                 self.shared.hub.deliver(&IncomingMessage {
                     peer: &open.handle.peer.id,
                     kind,
