@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::limits::{HELD_BYTES, HELD_MESSAGES};
 use crate::peer::mailbox::Mailbox;
+use crate::system::spawn;
 use crate::{Limits, MessageType, PeerInfo};
 
 /// Decides which peers may stay. Given to [`NodeBuilder::gatekeeper`](crate::NodeBuilder::gatekeeper).
@@ -41,7 +42,7 @@ pub enum Verdict {
 /// Waits for the verdict, for as long as the limits allow, and has the peer's task told.
 pub(crate) fn await_verdict(consideration: Consideration, limits: &Limits, mailbox: Arc<Mailbox>) {
     let limit = limits.admission;
-    tokio::spawn(async move {
+    spawn(async move {
         let verdict = timeout(limit, consideration).await.unwrap_or_else(|_| {
             tracing::warn!("no word on a peer's admission within {} s: it stays", limit.as_secs());
             Verdict::Welcome

@@ -5,9 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use wire_core::connection::{ANY_LENGTH, Local};
 use wire_core::message::features::{Feature, NotOfferable};
 
@@ -23,6 +21,8 @@ use crate::peer::accept::accept_all;
 use crate::peer::dial::Attempts;
 use crate::peer::turn::LongTurns;
 use crate::registry::Registry;
+use crate::stop::Stop;
+use crate::system::{TcpListener, spawn};
 use crate::{FeatureSet, Identity, Limits, Network, Node};
 
 /// What a node is to be. Made by [`Node::builder`].
@@ -125,12 +125,12 @@ impl NodeBuilder {
             even_types: AllowedEvenTypes::none(),
             onions: Relay::new(&limits),
             gatekeeper: self.gatekeeper,
-            stop: watch::Sender::new(false),
+            stop: Stop::default(),
         });
         for listener in listeners {
-            tokio::spawn(accept_all(Arc::clone(&shared), listener));
+            spawn(accept_all(Arc::clone(&shared), listener));
         }
-        tokio::spawn(relay::run(Arc::clone(&shared)));
+        spawn(relay::run(Arc::clone(&shared)));
         Ok(Node::new(shared))
     }
 }

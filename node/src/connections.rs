@@ -3,7 +3,7 @@
 //! The registry knows connected peers; this table also knows those who are still at the handshake, so that shutting down
 //! reaches everybody and a flood of strangers stays bounded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,7 +38,7 @@ struct Table {
     /// Incoming, `init` not exchanged yet; the oldest first.
     arriving: BTreeMap<u64, Arrival>,
     /// All others.
-    settled: HashMap<u64, Arc<Mailbox>>,
+    settled: BTreeMap<u64, Arc<Mailbox>>,
     closed: Option<CloseReason>,
 }
 
@@ -166,8 +166,13 @@ impl Connections {
     }
 
     #[cfg(test)]
-    fn arriving(&self) -> usize {
+    pub(crate) fn arriving(&self) -> usize {
         self.lock().arriving.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn settled(&self) -> usize {
+        self.lock().settled.len()
     }
 
     fn place(self: &Arc<Self>, table: &mut Table) -> Option<Place> {

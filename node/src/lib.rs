@@ -27,6 +27,13 @@ mod clock;
 mod connections;
 mod handshakes;
 mod registry;
+mod stop;
+mod system;
+
+// Two attributes, not one: clippy knows test modules by `cfg(test)` alone.
+#[cfg(test)]
+#[cfg(not(oddwire_loom))]
+mod simulation;
 
 pub use admission::{Consideration, Gatekeeper, Verdict};
 pub use builder::{NodeBuilder, StartError};

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::timeout;
 use wire_core::connection::{CloseReason, Local};
 use wire_core::message::ping::Ping;
@@ -24,6 +23,7 @@ use crate::peer::dial::{self, Attempts};
 use crate::peer::handle::PeerHandle;
 use crate::peer::turn::LongTurns;
 use crate::registry::Registry;
+use crate::stop::Stop;
 use crate::{
     ConnectError, Direction, DisconnectError, Epoch, EvenTypesGuard, EventFilter, FeatureSet, Limits,
     MessageType, Network, NodeBuilder, NodeId, PeerInfo, PingError, RecoverableSignature, ResumeError,
@@ -68,8 +68,7 @@ pub(crate) struct Shared {
     pub(crate) onions: Relay,
     /// Who is asked whether a peer may stay.
     pub(crate) gatekeeper: Option<Arc<dyn Gatekeeper>>,
-    /// True from the moment the node is to stop.
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stop: Stop,
 }
 
 impl Node {
@@ -302,8 +301,7 @@ impl Node {
     /// returns when all of them are gone. Then subscriptions end. Further calls wait for the same end.
     pub async fn shutdown(&self) {
         self.shared().stop();
-        // Listeners and attempts hold a receiver for as long as they run.
-        self.shared().stop.closed().await;
+        self.shared().stop.heeded().await;
         self.shared().connections.all_gone().await;
         self.shared().hub.close();
     }
@@ -349,22 +347,18 @@ impl Shared {
 
     /// Tells every task that the node ends. May be called often; the first time counts.
     fn stop(&self) {
-        if !self.stop.send_replace(true) {
+        if self.stop.ask() {
             self.connections.close(CloseReason::Shutdown);
         }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.is_asked()
     }
 
-    /// Waits until the node is to stop.
+    /// Waits until the node is to stop. The stop waits in turn until this is dropped.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> + use<> {
-        let mut stop = self.stop.subscribe();
-        async move {
-            // An error would mean that the sender is gone, and with it the node.
-            let _ = stop.wait_for(|stopping| *stopping).await;
-        }
+        self.stop.asked()
     }
 }
 

@@ -12,12 +12,20 @@ use wire_core::limits::PUBLIC_KEY_LEN;
 use crate::peer::handle::PeerHandle;
 use crate::{Direction, NodeId};
 
+/// Seeded by the system: a peer chooses its id, and must not choose its place among the others with it.
+#[cfg(any(not(test), oddwire_loom))]
+type Hasher = std::hash::RandomState;
+
+/// The same in every run, so that the simulation has the peers in the same order.
+#[cfg(all(test, not(oddwire_loom)))]
+type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 /// All connected peers of a node.
 #[derive(Debug)]
 pub(crate) struct Registry {
     our_id: NodeId,
     limit: usize,
-    peers: papaya::HashMap<NodeId, Arc<PeerHandle>>,
+    peers: papaya::HashMap<NodeId, Arc<PeerHandle>, Hasher>,
     admission: Mutex<()>,
 }
 
@@ -40,7 +48,7 @@ pub(crate) const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
 impl Registry {
     pub(crate) fn new(our_id: NodeId, limit: usize) -> Registry {
-        Registry { our_id, limit, peers: papaya::HashMap::new(), admission: Mutex::new(()) }
+        Registry { our_id, limit, peers: papaya::HashMap::default(), admission: Mutex::new(()) }
     }
 
     pub(crate) fn get(&self, id: &NodeId) -> Option<Arc<PeerHandle>> {

@@ -23,6 +23,7 @@ mod man;
 mod needs;
 mod report;
 mod run;
+mod simulate;
 mod test;
 mod tidy;
 mod workspace;
@@ -55,6 +56,8 @@ enum Command {
     Loom,
     /// Thousands of honest peers and thousands of hostile ones at one node
     Load(load::Options),
+    /// Run whole nodes in a simulated world, thousands of times, or once with its story
+    Simulate(simulate::Options),
     /// List the fuzz targets, or run one of them
     Fuzz(fuzz::Options),
     /// Run the benchmarks and write the table, the plots and whether the aims are met
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Firmware(options) => firmware::firmware(&workspace, &options),
         Command::Loom => loom::loom(&workspace),
         Command::Load(options) => load::load(&workspace, &options),
+        Command::Simulate(options) => simulate::simulate(&workspace, &options),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
         Command::Conformance(options) => conformance::conformance(&workspace, &options),

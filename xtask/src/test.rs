@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, dependencies, features, firmware, fuzz, interop, load, loom, needs, run, tidy};
+use crate::{demo, dependencies, features, firmware, fuzz, interop, load, loom, needs, run, simulate, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -55,6 +55,11 @@ const CHECKS: &[Check] = &[
         name: "fuzz",
         proves: "every fuzz target holds for a minute, from the corpus on",
         run: fuzz::check,
+    },
+    Check {
+        name: "simulation",
+        proves: "whole nodes keep what they promise on a network that fails, in thousands of runs",
+        run: simulate::check,
     },
     Check {
         name: "interop",

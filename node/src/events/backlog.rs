@@ -137,6 +137,12 @@ impl Backlog {
         Some(waiting.into_delivery())
     }
 
+    /// Events and bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.waiting.len(), self.bytes)
+    }
+
     /// Empties it.
     pub(super) fn take_all(&mut self) -> VecDeque<Waiting> {
         self.bytes = 0;

@@ -163,6 +163,12 @@ impl History {
         }
     }
 
+    /// Messages and bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.kept.len(), self.bytes)
+    }
+
     /// What is kept from this number on, and before it how many are not kept any more.
     pub(super) fn from(&self, number: u64) -> (u64, impl Iterator<Item = &Numbered>) {
         let oldest = self.kept.front().map_or(self.next, |message| message.number);

@@ -204,6 +204,18 @@ impl Hub {
         }
     }
 
+    /// Events and bytes in the backlog of each subscription.
+    #[cfg(test)]
+    pub(crate) fn backlogs(&self) -> Vec<(usize, usize)> {
+        lock(&self.state).subscribers.iter().map(|one| lock(&one.inbox).backlog.size()).collect()
+    }
+
+    /// Messages and bytes that are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        lock(&self.state).history.size()
+    }
+
     fn unsubscribe(&self, gone: &Arc<Subscriber>) {
         lock(&self.state).subscribers.retain(|one| !Arc::ptr_eq(one, gone));
     }

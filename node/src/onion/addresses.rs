@@ -115,6 +115,13 @@ impl Addresses {
         state.calls.remove(next).unwrap_or_default()
     }
 
+    /// Addresses, calls, and what waits for these.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> [usize; 3] {
+        let state = self.lock();
+        [state.known.len(), state.calls.len(), state.calls.values().map(Vec::len).sum()]
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

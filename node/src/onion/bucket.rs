@@ -96,6 +96,11 @@ impl Buckets {
         full_at.checked_sub(before).unwrap_or(now)
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Bucket>> {
         self.drained.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 //! Peeling takes a few scalar multiplications, so one task does it for all peers, one message after the other. When there
 //! are too many, the peer that has the most of them waiting loses its newest: a loud peer crowds out itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -48,7 +48,7 @@ struct State {
     queue: VecDeque<Waiting>,
     bytes: usize,
     /// What waits, by peer, as [`InboxLimits::weight`] has it; nobody has 0.
-    shares: HashMap<NodeId, usize>,
+    shares: BTreeMap<NodeId, usize>,
 }
 
 impl Inbox {
@@ -79,6 +79,13 @@ impl Inbox {
             }
             self.news.notified().await;
         }
+    }
+
+    /// Messages and bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.queue.len(), state.bytes)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

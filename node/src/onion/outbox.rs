@@ -99,12 +99,20 @@ impl Outbox {
             };
             match earliest {
                 Some(ready) => tokio::select! {
+                    biased;
                     () = news => {}
                     () = sleep_until(ready) => {}
                 },
                 None => news.await,
             }
         }
+    }
+
+    /// Messages and bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.len(), queue.iter().map(Departing::len).sum())
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Departing>> {

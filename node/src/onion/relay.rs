@@ -30,6 +30,7 @@ use crate::limits::{
 use crate::node::Shared;
 use crate::peer::dial;
 use crate::peer::handle::PeerHandle;
+use crate::system::spawn;
 use crate::{MessageType, NodeId};
 
 /// The records of even types that BOLT 12 gives to onion messages: requests for invoices, invoices and their errors. They
@@ -89,6 +90,21 @@ impl Relay {
         let [received, delivered, forwarded, dropped] =
             [received, delivered, forwarded, dropped].map(|counter| counter.load(Ordering::Relaxed));
         OnionTraffic { received, delivered, forwarded, dropped }
+    }
+
+    /// What it holds at this moment.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> Held {
+        let [addresses, calls, waiting_for_calls] = self.addresses.count();
+        Held {
+            inbox: self.inbox.size(),
+            outbox: self.outbox.size(),
+            buckets: [self.incoming.count(), self.outgoing.count()],
+            replies: self.replies.count(),
+            addresses,
+            calls,
+            waiting_for_calls,
+        }
     }
 
     /// Takes a message from a peer's task: into the inbox if the peer has a token.
@@ -167,6 +183,19 @@ impl Relay {
         }
         peer.send(MessageType::ONION_MESSAGE, payload).map_err(OnionDrop::Send)
     }
+}
+
+/// See [`Relay::held`]; of boxes the messages and the bytes.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) inbox: (usize, usize),
+    pub(crate) outbox: (usize, usize),
+    pub(crate) buckets: [usize; 2],
+    pub(crate) replies: usize,
+    pub(crate) addresses: usize,
+    pub(crate) calls: usize,
+    pub(crate) waiting_for_calls: usize,
 }
 
 /// Whether the peer's `init` offers onion messages.
@@ -292,7 +321,7 @@ fn call(shared: &Arc<Shared>, next: NodeId, parcel: Parcel) -> Result<(), OnionD
         Call::Begin(address) => {
             tracing::debug!(peer = %next, "connecting for the sake of an onion message");
             let shared = Arc::clone(shared);
-            tokio::spawn(async move {
+            spawn(async move {
                 let reached = dial::connect(&shared, next, address).await.is_ok();
                 for parcel in shared.onions.addresses.called(&next, Instant::now()) {
                     hand_over_parcel(&shared, next, parcel, reached);

@@ -94,6 +94,11 @@ impl Replies {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; HALF], Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

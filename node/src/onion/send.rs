@@ -18,6 +18,7 @@ use super::{Arrived, OnionDrop, OnionRecord, ReplyPath};
 use crate::limits::ONION_REPLIES;
 use crate::node::Shared;
 use crate::peer::dial::fresh_ephemeral;
+use crate::system::random_bytes;
 use crate::{Node, NodeId};
 
 /// An onion message to be sent.
@@ -125,7 +126,7 @@ impl Node {
         let now = Instant::now();
         let until = now.checked_add(within).unwrap_or(now + LONGEST_WAIT);
         let mut number = [0; 16];
-        getrandom::fill(&mut number).map_err(|_| OnionSendError::NoRandomness)?;
+        random_bytes(&mut number).map_err(|_| OnionSendError::NoRandomness)?;
         let late = |_| OnionSendError::NoAnswer { within };
         let way = timeout_at(until, way(shared, message)).await.map_err(late)??;
         let expected = shared.onions.replies.open(&shared.secrets, number, until);

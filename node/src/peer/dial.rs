@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use wire_core::connection::Connection;
 use wire_core::secret::{EphemeralKey, Secret};
@@ -16,6 +15,7 @@ use super::task::{Origin, PeerTask};
 use crate::error::{ConnectStage, SystemError};
 use crate::events::Event;
 use crate::node::Shared;
+use crate::system::{TcpStream, random_bytes, spawn};
 use crate::{ConnectError, Direction, NodeId, PeerInfo};
 
 /// The attempts that are under way.
@@ -29,13 +29,35 @@ pub(crate) struct Attempts {
 #[derive(Debug, Clone)]
 struct Attempt {
     address: SocketAddr,
-    outcome: watch::Receiver<Option<Result<PeerInfo, ConnectError>>>,
+    outcome: Arc<Outcome>,
+}
+
+/// What becomes of an attempt, for everybody who waits for it.
+#[derive(Debug)]
+struct Outcome {
+    result: OnceLock<Result<PeerInfo, ConnectError>>,
+    /// Closed when the attempt is over; nobody ever gets a permit.
+    over: Semaphore,
+}
+
+impl Outcome {
+    async fn wait(&self) -> Result<PeerInfo, ConnectError> {
+        // An error, always: the semaphore has no permits and is closed at the end.
+        let _ = self.over.acquire().await;
+        // The attempt went without an outcome: the runtime is shutting down.
+        self.result.get().cloned().unwrap_or(Err(ConnectError::ShuttingDown))
+    }
 }
 
 impl Attempts {
     pub(crate) fn new(limit: usize) -> Attempts {
         let slots = Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS));
         Attempts { under_way: Mutex::default(), slots }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
     }
 
     /// Each step under the lock is complete, so a panic elsewhere does not spoil the map.
@@ -61,13 +83,8 @@ pub(crate) async fn connect(
             // On its way out: a new connection now would be taken for a second one.
             peer.gone().await;
         }
-        let Some(mut attempt) = join_or_start(shared, id, address) else { continue };
-        let outcome = match attempt.outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone(),
-            // The attempt went without an outcome: the runtime is shutting down.
-            Err(_) => None,
-        };
-        match outcome.unwrap_or(Err(ConnectError::ShuttingDown)) {
+        let Some(attempt) = join_or_start(shared, id, address) else { continue };
+        match attempt.outcome.wait().await {
             // Somebody else's attempt, at another address: ours has yet to be tried.
             Err(_) if attempt.address != address && !shared.is_stopping() => {}
             outcome => return outcome,
@@ -77,39 +94,39 @@ pub(crate) async fn connect(
 
 /// The attempt under way, or a new one; `None` if the peer has become connected.
 fn join_or_start(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Option<Attempt> {
-    match shared.attempts.lock().entry(id) {
-        Entry::Occupied(entry) => Some(entry.get().clone()),
+    let attempt = match shared.attempts.lock().entry(id) {
+        Entry::Occupied(entry) => return Some(entry.get().clone()),
         // An attempt leaves the map after its peer is in the registry, so one that was under way a moment ago shows here.
-        Entry::Vacant(_) if shared.registry.get(&id).is_some() => None,
+        Entry::Vacant(_) if shared.registry.get(&id).is_some() => return None,
         Entry::Vacant(entry) => {
-            let (sender, outcome) = watch::channel(None);
-            let attempt = Attempt { address, outcome };
-            entry.insert(attempt.clone());
-            // A task of its own: whoever asked first may give up waiting, others may have joined.
-            tokio::spawn(run(Running { shared: Arc::clone(shared), id }, address, sender));
-            Some(attempt)
+            let outcome = Arc::new(Outcome { result: OnceLock::new(), over: Semaphore::const_new(0) });
+            entry.insert(Attempt { address, outcome }).clone()
         }
-    }
+    };
+    // A task of its own: whoever asked first may give up waiting, others may have joined. Not under the lock: a runtime
+    // that is shutting down drops the task at once, and that removes the entry.
+    spawn(run(Running { shared: Arc::clone(shared), id, attempt: attempt.clone() }));
+    Some(attempt)
 }
 
-/// An attempt's entry in the map, removed however the attempt ends.
+/// An attempt that runs. However it ends, its entry in the map goes, and then those who wait for it get on.
 struct Running {
     shared: Arc<Shared>,
     id: NodeId,
+    attempt: Attempt,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Out of the map before it is told: who asks again from here on starts anew.
         self.shared.attempts.lock().remove(&self.id);
+        self.attempt.outcome.over.close();
     }
 }
 
-async fn run(
-    running: Running,
-    address: SocketAddr,
-    sender: watch::Sender<Option<Result<PeerInfo, ConnectError>>>,
-) {
-    let Running { shared, id } = &running;
+async fn run(running: Running) {
+    let Running { shared, id, attempt: Attempt { address, outcome: told } } = &running;
+    let address = *address;
     let mut outcome = tokio::select! {
         biased;
         () = shared.stopping() => Err(ConnectError::ShuttingDown),
@@ -127,9 +144,8 @@ async fn run(
         tracing::debug!(peer = %id, "Failed connected out: {error}");
         shared.hub.publish(&Event::ConnectFailed { id: *id, address, error: error.clone() });
     }
-    // Out of the map before it is told: who asks again from here on starts anew.
-    drop(running);
-    sender.send_replace(Some(outcome));
+    // It is told when `running` goes. There is no other to set it.
+    let _ = told.result.set(outcome);
 }
 
 async fn attempt(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Result<PeerInfo, ConnectError> {
@@ -155,7 +171,7 @@ async fn attempt(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Resul
     let connection = Connection::initiator(Arc::clone(&shared.local), id, ephemeral, shared.clock.now());
     let (outcome, opened) = oneshot::channel();
     let origin = Origin { direction: Direction::Out, address, outcome: Some(outcome) };
-    tokio::spawn(PeerTask::new(Arc::clone(shared), stream, origin, connection, place).run());
+    spawn(PeerTask::new(Arc::clone(shared), stream, origin, connection, place).run());
     opened.await.unwrap_or(Err(ConnectError::ShuttingDown))
 }
 
@@ -166,7 +182,7 @@ async fn attempt(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Resul
 pub(crate) fn fresh_ephemeral() -> io::Result<EphemeralKey> {
     loop {
         let mut bytes = zeroize::Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut()).map_err(io::Error::other)?;
+        random_bytes(bytes.as_mut()).map_err(io::Error::other)?;
         // One draw in 2^127 is no key.
         if let Ok(key) = EphemeralKey::from_bytes(Secret::new(*bytes)) {
             return Ok(key);

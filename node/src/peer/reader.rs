@@ -8,8 +8,9 @@
 use std::cell::RefCell;
 use std::io;
 
-use tokio::net::TcpStream;
 use wire_core::limits::MAX_FRAME_LEN;
+
+use crate::system::TcpStream;
 
 /// Read at a time from a peer that sends small messages. Fits the second level cache together with what handling it touches,
 /// and holds about as many frames as are handled in a turn.

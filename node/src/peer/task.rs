@@ -26,7 +26,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wire_core::connection::{CloseReason, Connection, Local, Phase};
 
@@ -38,6 +37,7 @@ use super::turn::Turn;
 use super::writer::{MAX_FRAMES_PER_WRITE, WriteTurn, Writer, Wrote};
 use crate::connections::Place;
 use crate::node::Shared;
+use crate::system::TcpStream;
 
 /// Vectored writes of one turn. After that the peer's input, and the other peers of the thread, get their turn.
 const WRITES_PER_TURN: usize = 16;

@@ -12,13 +12,13 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
-use tokio::net::TcpStream;
 use wire_core::connection::{Connection, Local, Phase, SealRefused, Timestamp};
 use wire_core::limits::{HEADER_LEN, MAX_FRAME_LEN, TAG_LEN};
 
 use super::handle::Counted;
 use super::keystream;
 use crate::send_queue::{Consumer, Run};
+use crate::system::TcpStream;
 use crate::{Direction, NodeId, log};
 
 /// The most frames of one write; the limit of a node may be lower. Frames of 64 bytes fill [`RUN_BYTES`] before that.

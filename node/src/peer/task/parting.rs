@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use tokio::io::AsyncWrite as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire_core::connection::CloseReason;
 
@@ -12,6 +11,7 @@ use super::session::Session;
 use crate::ConnectError;
 use crate::limits::LINGER;
 use crate::policy::{Parting, Severity, Treatment};
+use crate::system::TcpStream;
 
 /// Ends a session whose connection is closed. `all_written` says whether everything that was sealed is written.
 pub(super) async fn part(mut session: Session, stream: TcpStream, all_written: bool) {
