@@ -5,7 +5,7 @@
 //! where the documents show it; a quick or partial one to the target directory, since ratios count only within one run.
 
 mod aims;
-mod machine;
+pub(crate) mod machine;
 mod measurements;
 mod plot;
 mod profile;

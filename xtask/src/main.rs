@@ -21,6 +21,7 @@ mod load;
 mod loom;
 mod man;
 mod needs;
+mod reliability;
 mod report;
 mod run;
 mod simulate;
@@ -64,6 +65,8 @@ enum Command {
     Bench(bench::Options),
     /// Count what CONFORMANCE.md says, or compare it with the text of the specification
     Conformance(conformance::Options),
+    /// Run the proofs, and write RELIABILITY.md
+    Reliability(reliability::Options),
     /// Make the manual pages
     Man,
     /// Do what CI does, install steps included
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
         Command::Conformance(options) => conformance::conformance(&workspace, &options),
+        Command::Reliability(options) => reliability::reliability(&workspace, &options),
         Command::Man => man::man(&workspace),
         Command::Ci => ci::ci(&workspace),
     });

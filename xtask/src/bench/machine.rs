@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 const FEATURES: [&str; 6] = ["sse2", "avx2", "avx512f", "avx512ifma", "sha_ni", "asimd"];
 
 /// What to say about it: a name and a value each. What this system does not tell is left out.
-pub(super) fn describe(workspace: &Workspace) -> Vec<(&'static str, String)> {
+pub(crate) fn describe(workspace: &Workspace) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let mut say = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
     say("processor", cpuinfo("model name"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{File, Finding};
 
 /// Everything at the top level of the checkout: no more and no less.
-const TOP: [&str; 23] = [
+const TOP: [&str; 24] = [
     ".cargo",
     ".ci",
     ".gitignore",
@@ -18,6 +18,7 @@ const TOP: [&str; 23] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "RELIABILITY.md",
     "SECURITY.md",
     "benches",
     "clippy.toml",

@@ -1,17 +1,22 @@
-//! Rules about the document that says what is fulfilled of the specification: CONFORMANCE.md.
+//! Rules about the two documents that say what is proven: CONFORMANCE.md and RELIABILITY.md.
 //!
-//! A row that says it is held names a test that is one. The ledger's counts are those of its rows.
+//! A row that says it is held names a test that is one. The ledger's counts are those of its rows. The page on reliability is
+//! what its source and the figures of the last run make.
 
 use super::claims::{Claim, Names, Standing};
 use super::{File, Finding};
 use crate::conformance::LEDGER;
 use crate::conformance::ledger::{Ledger, Verdict};
+use crate::reliability;
 
 pub(super) fn check(files: &[File], names: &Names<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let text = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.text.as_str());
     if let Some(ledger) = text(LEDGER) {
         findings.extend(conformance(ledger, names));
+    }
+    if let Some(page) = text(reliability::PAGE) {
+        findings.extend(reliability(page, text(reliability::FIGURES).unwrap_or_default(), names));
     }
     findings
 }
@@ -33,6 +38,28 @@ fn conformance(text: &str, names: &Names<'_>) -> Vec<Finding> {
     }
     for line in ledger.summary().into_iter().filter(|line| !text.lines().any(|other| other == line)) {
         findings.push(finding(0, format!("its summary does not say `{line}`")));
+    }
+    findings
+}
+
+fn reliability(page: &str, figures: &str, names: &Names<'_>) -> Vec<Finding> {
+    let finding = |line, what, advice| Finding { path: reliability::PAGE.into(), line, what, advice };
+    let mut findings = Vec::new();
+    match reliability::render(figures) {
+        Ok(made) if made == page => {}
+        Ok(_) => findings.push(finding(
+            0,
+            "is not what its source makes".to_owned(),
+            "it is written by `cargo xtask reliability --render`; change the source, not the page",
+        )),
+        Err(error) => findings.push(finding(0, format!("{error:#}"), "mend the figures or the promises")),
+    }
+    for claim in reliability::tests() {
+        findings.extend(
+            no_tests(&[claim], names)
+                .into_iter()
+                .map(|what| finding(0, what, "a promise is worth what holds it; name a test that is there")),
+        );
     }
     findings
 }
