@@ -192,9 +192,11 @@ fn files_that_may_not_grow_cost_what_cannot_be_written_and_nothing_else() {
     record("files that may not grow", format!("{kept} acknowledged writes, all kept"));
 }
 
+/// A user and a group without privileges.
+pub(crate) const NOBODY: u32 = 65_534;
+
 /// The daemon as a user without privileges, whom permissions hold back. A test that runs as root makes itself one.
 pub(crate) fn unprivileged(dir: &Path) -> Command {
-    const NOBODY: u32 = 65_534;
     let mut command = oddwired(dir);
     if geteuid().is_root() {
         // The program may lie where nobody else may go; here it does not.

@@ -14,9 +14,9 @@
 
 mod chance;
 mod client;
+mod clock;
 mod descriptors;
 mod disk;
-
 mod figures;
 #[path = "../plugins/fixture.rs"]
 #[expect(dead_code, reason = "what these tests use of the plugins' fixture is less than all")]
@@ -25,6 +25,6 @@ mod kills;
 mod kills_of_others;
 #[path = "../process/running.rs"]
 mod running;
-
+mod secrecy;
 mod socket_file;
 mod stop;
