@@ -1,9 +1,19 @@
-//! The node's clock, as connections see it. Tokio's clock is read, so tests may pause it.
+//! The node's clocks: the one that everything waits by, and the one that people read.
+//!
+//! The first never jumps. It is tokio's, so tests may pause it. The second is set by hand and over the network; nothing is
+//! measured with it (`clippy.toml`).
 
 use core::time::Duration;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 use wire_core::connection::Timestamp;
+
+/// What the clock on the wall shows.
+#[expect(clippy::disallowed_methods, reason = "shown to people: when a peer connected, when a message came")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
 
 /// Milliseconds since the node started.
 #[derive(Debug, Clone, Copy)]

@@ -22,7 +22,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::Metadata;
 use tracing_subscriber::layer::SubscriberExt;
@@ -269,6 +269,12 @@ pub fn log_panics(log: &Log) {
         log.flush();
         present(panic);
     }));
+}
+
+/// What the clock on the wall shows: when a line was written.
+#[expect(clippy::disallowed_methods, reason = "shown to people")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Which lines are wanted.

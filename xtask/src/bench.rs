@@ -120,6 +120,7 @@ fn measure(workspace: &Workspace, wanted: &[&Bench], is_quick: bool) -> Result<(
     if figures.exists() {
         fs::remove_file(&figures).with_context(|| format!("could not remove {}", figures.display()))?;
     }
+    #[expect(clippy::disallowed_methods, reason = "compared with the times of files")]
     let started = SystemTime::now();
     let mut failed = Vec::new();
     for bench in wanted {

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use crate::clock;
 use crate::{Event, EventFilter, MessageType, NodeId, OnionMessage};
 
 /// One run of a node, within which the numbers of messages have a meaning. Written as 16 hex digits.
@@ -21,7 +22,7 @@ pub struct Epoch(u64);
 impl Epoch {
     /// Of a node that starts now: nanoseconds since 1970, which differ from one start to the next.
     pub(super) fn of_now() -> Epoch {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Epoch(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
     }
 }

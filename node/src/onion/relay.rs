@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -22,6 +21,7 @@ use super::{
     Arrived, CUSTOM_MESSAGE_RECORD, OnionDrop, OnionDropped, OnionMessage, OnionRecord, OnionTraffic,
     ReplyPath,
 };
+use crate::clock;
 use crate::events::Event;
 use crate::limits::{
     Limits, ONION_INBOX_BYTES, ONION_INBOX_MESSAGES, ONION_OUT_OWN, ONION_OUTBOX_BYTES,
@@ -388,7 +388,7 @@ fn deliver(shared: &Shared, delivery: &Delivery<'_>) -> Result<(), OnionDrop> {
         records,
         path_id: path_id.map(Bytes::copy_from_slice),
         reply_path: delivery.reply_path.as_ref().and_then(copied),
-        received: SystemTime::now(),
+        received: clock::wall(),
     });
     if let Some(answer) = wanted {
         // Who waited may have gone in this moment; the path is spent all the same.

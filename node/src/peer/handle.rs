@@ -17,6 +17,7 @@ use wire_core::message::ping::Ping;
 
 use super::mailbox::Mailbox;
 use super::{Direction, PeerInfo, Traffic};
+use crate::clock;
 use crate::send_queue::{QueueError, Reservation, SendQueue, Shared};
 use crate::{MessageType, NodeId, PingError, PingReply, SendError};
 
@@ -55,7 +56,7 @@ impl PeerHandle {
     pub(super) fn new(peer: Particulars, queue: Shared<SendQueue>, mailbox: Arc<Mailbox>) -> PeerHandle {
         PeerHandle {
             peer,
-            since: SystemTime::now(),
+            since: clock::wall(),
             opened: Instant::now(),
             queue,
             mailbox,

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast;
 
-use super::Level;
+use super::{Level, wall_clock};
 use crate::json_writer::{ArrayWriter, ObjectWriter, object};
 use crate::limits::{MAX_LOG_FEED, MAX_LOG_MEMORY};
 
@@ -80,7 +80,7 @@ impl LogFeed {
 impl Default for LogBook {
     fn default() -> LogBook {
         let shared = Shared {
-            opened: SystemTime::now(),
+            opened: wall_clock(),
             kept: Mutex::default(),
             feed: broadcast::Sender::new(MAX_LOG_FEED),
         };

@@ -13,7 +13,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::{Filter, Head, Level, Log, LogRecord, Timestamps};
+use super::{Filter, Head, Level, Log, LogRecord, Timestamps, wall_clock};
 use crate::limits::MAX_LOG_TEXT;
 
 /// The receiver of events: filter, format, write.
@@ -63,7 +63,7 @@ impl<S: Subscriber> Layer<S> for LineLayer {
         if !is_printed && level < KEPT {
             return;
         }
-        let time = SystemTime::now();
+        let time = wall_clock();
         let text = printable(&fields.text);
         if is_printed {
             // The whole line is built before a lock is taken: what a field prints may itself log.

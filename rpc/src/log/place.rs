@@ -11,10 +11,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::line::format_line;
-use super::{Head, Level, LogError};
+use super::{Head, Level, LogError, wall_clock};
 use crate::limits::MAX_LOG_BACKLOG;
 
 /// A place and the lines that wait for it. Dropping it ends its thread once these are written.
@@ -210,7 +210,7 @@ impl Writer {
             "{} lines of the log are missing here: it was not read or written fast enough",
             self.lost
         );
-        let line = format_line(&self.head, SystemTime::now(), Level::Unusual, "lightningd", &text);
+        let line = format_line(&self.head, wall_clock(), Level::Unusual, "lightningd", &text);
         // Not behind half a line.
         let line = if self.is_mid_line { format!("\n{line}") } else { line };
         if self.put(line.as_bytes()) == line.len() {

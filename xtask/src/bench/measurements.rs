@@ -76,6 +76,8 @@ impl Results {
             self.notes.push((text("bench"), note.to_owned()));
             return Ok(());
         }
+        #[expect(clippy::disallowed_methods, reason = "compared with the times of files")]
+        let now = SystemTime::now();
         self.measurements.push(Measurement {
             group: text("bench"),
             case: text("case"),
@@ -83,7 +85,7 @@ impl Results {
             value: figure["value"].as_f64().context("a figure without a value")?,
             noise: None,
             unit: Some(text("unit")),
-            at: SystemTime::now(),
+            at: now,
         });
         Ok(())
     }
@@ -181,7 +183,9 @@ mod tests {
         assert_eq!(results.notes, [("peers".to_owned(), "few descriptors".to_owned())]);
         assert_eq!(results.groups("frame"), ["frame/seal"]);
 
-        let later = read(SystemTime::now() + Duration::from_mins(1));
+        #[expect(clippy::disallowed_methods, reason = "compared with the times of files")]
+        let now = SystemTime::now();
+        let later = read(now + Duration::from_mins(1));
         assert_eq!(later.measurements.len(), 1, "the figures' file is made anew by each run");
     }
 }

@@ -16,7 +16,7 @@ use wire_core::message::ping::Ping;
 use super::arrival::Introduction;
 use super::open::{Heir, Open};
 use crate::admission::Held;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::connections::Place;
 use crate::events::{Event, IncomingMessage};
 use crate::node::Shared;
@@ -50,7 +50,7 @@ pub(super) struct Now {
 
 impl Now {
     pub(super) fn of(clock: Clock) -> Now {
-        Now { timestamp: clock.now(), wall: SystemTime::now() }
+        Now { timestamp: clock.now(), wall: clock::wall() }
     }
 }
 
