@@ -13,6 +13,7 @@ mod onions;
 #[path = "../process/running.rs"]
 mod running;
 mod rust;
+mod slow_readers;
 
 use oddwire_node::{Identity, MessageType, Network, Node, NodeId, Secret, SendError};
 
@@ -20,7 +21,12 @@ use fixture::Home;
 
 /// A peer of the test's own, connected to the daemon.
 async fn peer_of(home: &Home) -> (Node, NodeId) {
-    let identity = Identity::from_secret(&Secret::new([7; 32])).unwrap();
+    peer_with_key(home, 7).await
+}
+
+/// Another one.
+async fn peer_with_key(home: &Home, seed: u8) -> (Node, NodeId) {
+    let identity = Identity::from_secret(&Secret::new([seed; 32])).unwrap();
     let node = Node::builder().identity(identity).network(Network::Regtest).start().await.unwrap();
     let port = home.call(&["getinfo"])["binding"][0]["port"].as_u64().unwrap();
     let id: NodeId = home.daemon.id.parse().unwrap();
