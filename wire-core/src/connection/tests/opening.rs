@@ -71,6 +71,16 @@ fn custom_frames_wait_for_our_init() {
 fn nothing_is_sealed_before_the_connection_is_open() {
     let (mut dialer, _) = pair_with(local(0x22));
     assert_eq!(dialer.connection.seal(&mut [0; 40]), Err(SealRefused::NotOpen));
+    // Ours is out, the peer's `init` is due.
+    let mut side = answerer();
+    let mut scripted = Scripted::shaken(&mut side);
+    assert_eq!(side.connection.phase(), Phase::AwaitInit);
+    assert_eq!(side.connection.seal(&mut [0; 40]), Err(SealRefused::NotOpen));
+    let ping = Ping { num_pong_bytes: 1, byteslen: 0 };
+    assert_eq!(side.connection.ping(START, ping), Err(PingRefused::NotOpen));
+    assert!(!side.connection.has_transmit());
+    side.hear(START, &scripted.say(BARE_INIT));
+    assert_eq!(side.connection.seal(&mut [0; 40]), Ok(()));
 }
 
 #[test]
