@@ -32,6 +32,7 @@ const DAEMON: &str = "rpc/tests/daemon.rs";
 const KILLS: &str = "rpc/tests/faults/kills.rs";
 const DISK: &str = "rpc/tests/faults/disk.rs";
 const STOP: &str = "rpc/tests/faults/stop.rs";
+const SECRECY: &str = "rpc/tests/faults/secrecy.rs";
 const WIPING: &str = "wire-core/tests/wiping.rs";
 
 pub(super) const PROMISES: &[Promise] = &[
@@ -105,7 +106,7 @@ pub(super) const PROMISES: &[Promise] = &[
         figures: &[Figure { group: "load", what: "memory of the hub, at most" }],
     },
     Promise {
-        words: "Every wait ends: the handshake, `init`, a peer that is silent or does not read, a plugin, a drain, a stop.",
+        words: "Every wait ends: the handshake, `init`, a peer that is silent or does not read, a plugin, a drain, a stop; whatever the clock on the wall does.",
         tests: &[
             ("each_phase_has_its_deadline", "wire-core/src/connection/tests/liveness.rs"),
             ("half_an_act_and_silence", HOSTILE),
@@ -116,6 +117,10 @@ pub(super) const PROMISES: &[Promise] = &[
             ("waits_for_plugins_have_an_end", "rpc/tests/plugins/lifecycle.rs"),
             ("a_signal_ends_the_server_although_a_request_runs", "rpc/tests/socket/serving.rs"),
             ("neither_peers_nor_plugins_nor_clients_delay_the_end", STOP),
+            (
+                "a_clock_that_jumps_by_years_changes_nothing_but_the_times_that_are_shown",
+                "rpc/tests/faults/clock.rs",
+            ),
         ],
         figures: &[Figure { group: "faults", what: "SIGTERM while peer, plugin and clients all hang" }],
     },
@@ -196,16 +201,21 @@ pub(super) const PROMISES: &[Promise] = &[
         figures: &[Figure { group: "load", what: "descriptors of the hub at the end" }],
     },
     Promise {
-        words: "Keys are not printed, and what a peer says is not printed as it came.",
+        words: "Keys are in no log and no core dump, and what others say is not printed as it came.",
         tests: &[
             ("nothing_secret_is_printed", "wire-core/src/secret.rs"),
             ("nothing_secret_is_printed", "node/src/identity/tests.rs"),
             ("states_are_small_and_print_no_key", "wire-core/src/noise/tests.rs"),
-            ("text_of_a_peer", "wire-core/tests/messages/simple.rs"),
+            ("no_core_is_left_behind", SECRECY),
+            ("other_programs_of_the_same_user_do_not_read_its_memory", SECRECY),
+            ("the_log_has_neither_secrets_nor_lines_of_others_whatever_is_asked_and_answered", SECRECY),
             ("what_a_peer_complains_of_is_logged_and_does_no_harm_there", "node/tests/peers/log_lines.rs"),
-            ("text_from_outside_cannot_start_a_line_or_steer_a_terminal", "rpc/src/log/tests.rs"),
         ],
-        figures: &[],
+        figures: &[
+            Figure { group: "faults", what: "core of a daemon that is aborted" },
+            Figure { group: "faults", what: "secrets in a log at level io" },
+            Figure { group: "faults", what: "lines or control characters of others in it" },
+        ],
     },
     Promise {
         words: "The specification is kept, line by line, or the ledger says otherwise.",
