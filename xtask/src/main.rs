@@ -25,6 +25,7 @@ mod reliability;
 mod report;
 mod run;
 mod simulate;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -59,6 +60,8 @@ enum Command {
     Load(load::Options),
     /// Run whole nodes in a simulated world, thousands of times, or once with its story
     Simulate(simulate::Options),
+    /// Everything at once for some minutes, and a balance of every message
+    Soak(soak::Options),
     /// List the fuzz targets, or run one of them
     Fuzz(fuzz::Options),
     /// Run the benchmarks and write the table, the plots and whether the aims are met
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Loom => loom::loom(&workspace),
         Command::Load(options) => load::load(&workspace, &options),
         Command::Simulate(options) => simulate::simulate(&workspace, &options),
+        Command::Soak(options) => soak::soak(&workspace, &options),
         Command::Fuzz(options) => fuzz::fuzz(&workspace, &options),
         Command::Bench(options) => bench::bench(&workspace, &options),
         Command::Conformance(options) => conformance::conformance(&workspace, &options),

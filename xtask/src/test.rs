@@ -8,7 +8,9 @@ use clap::Args;
 
 use crate::report::Report;
 use crate::workspace::Workspace;
-use crate::{demo, dependencies, features, firmware, fuzz, interop, load, loom, needs, run, simulate, tidy};
+use crate::{
+    demo, dependencies, features, firmware, fuzz, interop, load, loom, needs, run, simulate, soak, tidy,
+};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -70,6 +72,11 @@ const CHECKS: &[Check] = &[
         name: "load",
         proves: "no honest message is lost among a thousand peers and hostile ones, and memory stays in its limits",
         run: load::check,
+    },
+    Check {
+        name: "soak",
+        proves: "a minute of everything at once: kills, plugins, floods, clients of all kinds; no message lost without word",
+        run: soak::check,
     },
     Check { name: "demo", proves: "the two programs do the main job, as a user would", run: demo::demo },
 ];
