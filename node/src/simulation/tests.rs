@@ -4,25 +4,37 @@ use std::fs;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::{Story, Sums, run};
 
 /// Runs in the ordinary tests; `cargo xtask simulate` has thousands.
 const USUAL: u64 = 60;
 
+/// How long one run may take, of real time: a thousand times as long as it does.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// How many of a failed run's lines are shown; all of them when it runs alone.
 const LAST_LINES: usize = 60;
 
-/// A run in a thread of its own: nothing that a thread keeps goes from one run to the next.
+/// A run in a thread of its own: nothing that a thread keeps goes from one run to the next. One that takes too long has met a
+/// lock that does not open, or goes round without simulated time passing; its thread is left behind.
 fn run_apart(seed: u64) -> (Story, Sums) {
-    let outcome = thread::Builder::new().name(format!("seed {seed}")).spawn(move || run(seed));
-    outcome.expect("a thread").join().unwrap_or_else(|_| {
-        let story =
-            Story { violations: vec!["the simulation itself has panicked".to_owned()], ..Story::default() };
+    let (teller, outcome) = mpsc::channel();
+    let thread = thread::Builder::new().name(format!("seed {seed}"));
+    thread.spawn(move || teller.send(run(seed))).expect("a thread");
+    let failed = |why: &str| {
+        let story = Story { violations: vec![why.to_owned()], ..Story::default() };
         (story, Sums::default())
-    })
+    };
+    match outcome.recv_timeout(PATIENCE) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Timeout) => failed("the run hangs"),
+        Err(RecvTimeoutError::Disconnected) => failed("the simulation itself has panicked"),
+    }
 }
 
 /// A run whose story is printed as it happens, with the log of the nodes.
