@@ -134,7 +134,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     const LISTENING: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 9735);
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(1, 2, 3, 1)), 9735);
 
     async fn start(limits: Limits) -> Node {
         let identity = Identity::from_secret(&Secret::new([1; 32])).unwrap();

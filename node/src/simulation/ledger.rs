@@ -7,19 +7,25 @@
 //! - it was written to the socket of a connection that broke before the peer had read it. Nobody can know that it did not
 //!   arrive, so nobody is told.
 //!
-//! The third fate needs an excuse: the network, which sees both ends, says for which connections some of what was written may
-//! not have come to be read. On any other connection, everything that was written has to arrive. And since a connection is a
-//! stream, nothing may be missing between two messages that arrived over the same one.
+//! The third fate needs an excuse (`verdict`): a connection on which the message can have been, and of which the network,
+//! which sees both ends, says that some of what was written may not have come to be read. On any other connection, everything
+//! that was written has to arrive. And since a connection is a stream, nothing may be missing between two messages that arrived
+//! over the same one.
 //!
 //! A node that is killed takes with it what it had accepted; what it had written before is held to the same.
+//!
+//! Connections are told apart by the port of the side that dialled, which both sides know: no two of a run have the same.
 
-use std::collections::BTreeMap;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(super) use self::verdict::{Ended, Sums};
 use super::dice::Dice;
 use super::process::Host;
 use super::trace::Trace;
-use crate::{CloseReason, Delivery, Event, Limits, MessageType, NodeId, UnsentMessage};
+use crate::{CloseReason, Delivery, Direction, Event, Limits, MessageType, NodeId, PeerInfo, UnsentMessage};
 
 /// Payloads begin with sender, receiver and number.
 const HEAD_LEN: usize = 10;
@@ -38,8 +44,8 @@ pub(super) struct Ledger {
     hosts: BTreeMap<NodeId, Host>,
     flows: BTreeMap<(usize, Host), Flow>,
     readers: BTreeMap<usize, Reader>,
-    /// How often a host has ended a connection to another of its own accord, and so may not have looked at all it had read.
-    own_ends: BTreeMap<(Host, Host), usize>,
+    /// Connections that a side has ended of its own accord, so that it may not have looked at all that it had read.
+    own_ends: BTreeSet<(Host, u16)>,
 }
 
 /// From one process to one node.
@@ -58,14 +64,18 @@ struct Accepted {
     number: usize,
     kind: MessageType,
     len: usize,
+    /// The connection whose queue it went into. From there it may have moved to those that took its place.
+    port: u16,
     fate: Fate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
-    Delivered,
-    Reported,
+    /// Over this connection.
+    Delivered(u16),
+    /// At the end of this connection, if it was ever told of.
+    Reported(Option<u16>),
 }
 
 /// The newest message of a flow that arrived.
@@ -73,7 +83,7 @@ enum Fate {
 struct Last {
     place: usize,
     reader: usize,
-    connection: usize,
+    port: u16,
     missed: u64,
 }
 
@@ -82,8 +92,8 @@ struct Last {
 struct Reader {
     host: Host,
     limits: Limits,
-    /// Whether each peer is connected, and for the how many-th time.
-    peers: BTreeMap<NodeId, (bool, usize)>,
+    /// The connections that each peer has had, and why they ended.
+    peers: BTreeMap<NodeId, Vec<(u16, Option<CloseReason>)>>,
     /// Events that it missed.
     missed: u64,
     /// Events that it missed since the last message.
@@ -102,30 +112,6 @@ pub(super) struct Draft {
     pub(super) payload: Vec<u8>,
 }
 
-/// What became of all messages.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Sums {
-    pub(super) accepted: usize,
-    pub(super) delivered: usize,
-    pub(super) reported: usize,
-    /// Written to connections that broke.
-    pub(super) broken_off: usize,
-    /// Accepted by nodes that were killed.
-    pub(super) killed: usize,
-    /// Nobody could look: subscribers had gaps.
-    pub(super) unseen: usize,
-    /// Nothing excuses that these did not arrive.
-    pub(super) lost: usize,
-}
-
-/// What excuses a flow has for messages that did not arrive.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Excuses {
-    /// Connections on which the network, or the end of the receiver, may have lost some of what was written.
-    pub(super) broken_connections: usize,
-    pub(super) sender_was_killed: bool,
-}
-
 impl Ledger {
     pub(super) fn new(hosts: BTreeMap<NodeId, Host>, trace: &Arc<Trace>) -> Ledger {
         Ledger {
@@ -133,7 +119,7 @@ impl Ledger {
             hosts,
             flows: BTreeMap::new(),
             readers: BTreeMap::new(),
-            own_ends: BTreeMap::new(),
+            own_ends: BTreeSet::new(),
         }
     }
 
@@ -165,11 +151,15 @@ impl Ledger {
     }
 
     /// The node has accepted it.
-    pub(super) fn accepted(&mut self, draft: &Draft) {
+    pub(super) fn accepted(&mut self, draft: &Draft, by: Option<&PeerInfo>) {
         let Some(flow) = self.flows.get_mut(&(draft.process, draft.to)) else { return };
         flow.by_number.insert(draft.number, flow.accepted.len());
         let Draft { number, kind, ref payload, .. } = *draft;
-        flow.accepted.push(Accepted { number, kind, len: payload.len(), fate: Fate::Open });
+        let port = by.map_or(0, port);
+        if port == 0 {
+            self.trace.violation(format_args!("message {number} to {:?} was accepted for nobody", draft.to));
+        }
+        flow.accepted.push(Accepted { number, kind, len: payload.len(), port, fate: Fate::Open });
     }
 
     /// A process hears something from its node.
@@ -190,24 +180,27 @@ impl Ledger {
         let host = reader.host;
         match event {
             Event::Connected(info) => {
-                let (is_connected, count) = reader.peers.entry(info.id).or_default();
-                if std::mem::replace(is_connected, true) && reader.missed == 0 {
+                let connections = reader.peers.entry(info.id).or_default();
+                if connections.last().is_some_and(|(_, end)| end.is_none()) && reader.missed == 0 {
                     trace.violation(format_args!("{host:?} hears twice that a peer is connected"));
                 }
-                *count += 1;
+                connections.push((port(info), None));
             }
             Event::Disconnected { id, reason, unsent } => {
-                let (is_connected, _) = reader.peers.entry(*id).or_default();
-                if !std::mem::replace(is_connected, false) && reader.missed == 0 {
+                let connections = reader.peers.entry(*id).or_default();
+                let last = connections.last_mut().filter(|(_, end)| end.is_none());
+                if last.is_none() && reader.missed == 0 {
                     trace.violation(format_args!("{host:?} hears twice that a peer is gone"));
                 }
-                let is_own = !matches!(reason, CloseReason::PeerClosed | CloseReason::Transport);
-                if let Some(peer) = self.hosts.get(id).filter(|_| is_own) {
-                    *self.own_ends.entry((host, *peer)).or_default() += 1;
+                let Some((port, end)) = last else { return };
+                *end = Some(*reason);
+                let port = *port;
+                if !matches!(reason, CloseReason::PeerClosed | CloseReason::Transport) {
+                    self.own_ends.insert((host, port));
                 }
-                self.reported(process, id, *reason, unsent);
+                self.reported(process, id, *reason, unsent, Some(port));
             }
-            Event::Unsent { id, reason, unsent } => self.reported(process, id, *reason, unsent),
+            Event::Unsent { id, reason, unsent } => self.reported(process, id, *reason, unsent, None),
             Event::CustomMessage { number, peer, kind, payload, .. } => {
                 let missing = number - reader.number - 1;
                 reader.number = *number;
@@ -215,17 +208,17 @@ impl Ledger {
                 if missing > told {
                     trace.violation(format_args!("{host:?} misses {missing} messages and is told of {told}"));
                 }
-                let Some((is_connected, connection)) = reader.peers.get(peer).copied() else {
+                let connection = reader.peers.get(peer).and_then(|connections| connections.last().copied());
+                let Some((port, end)) = connection else {
                     if reader.missed == 0 {
                         trace.violation(format_args!("{host:?} hears from a peer that never came"));
                     }
                     return;
                 };
-                if !is_connected && reader.missed == 0 {
+                if end.is_some() && reader.missed == 0 {
                     trace.violation(format_args!("{host:?} hears from a peer that is gone"));
                 }
-                let missed = reader.missed;
-                let last = Last { place: 0, reader: process, connection, missed };
+                let last = Last { place: 0, reader: process, port, missed: reader.missed };
                 self.delivered(host, *peer, *kind, payload, last);
             }
             _ => {}
@@ -258,14 +251,14 @@ impl Ledger {
             let fate = accepted.fate;
             trace.violation(format_args!("{name} was delivered and is {fate:?} already"));
         }
-        accepted.fate = Fate::Delivered;
+        accepted.fate = Fate::Delivered(last.port);
         let last = Last { place, ..last };
         if let Some(before) = flow.last.replace(last) {
             if before.place >= place {
                 trace.violation(format_args!("{name} was delivered behind a later one"));
             }
-            let is_same = (before.reader, before.connection, before.missed)
-                == (last.reader, last.connection, last.missed);
+            let is_same =
+                (before.reader, before.port, before.missed) == (last.reader, last.port, last.missed);
             let between = flow.accepted.get(before.place + 1..place).unwrap_or_default();
             if let Some(missing) = between.iter().find(|_| is_same) {
                 let (number, fate) = (missing.number, missing.fate);
@@ -277,7 +270,14 @@ impl Ledger {
     }
 
     /// A connection is over, and these were not sent.
-    fn reported(&mut self, process: usize, peer: &NodeId, reason: CloseReason, unsent: &[UnsentMessage]) {
+    fn reported(
+        &mut self,
+        process: usize,
+        peer: &NodeId,
+        reason: CloseReason,
+        unsent: &[UnsentMessage],
+        port: Option<u16>,
+    ) {
         let trace = Arc::clone(&self.trace);
         let Some(to) = self.hosts.get(peer).copied() else { return };
         let (limits, from) = match self.readers.get(&process) {
@@ -316,7 +316,7 @@ impl Ledger {
                 let fate = accepted.fate;
                 trace.violation(format_args!("{name} was reported as unsent and is {fate:?} already"));
             }
-            accepted.fate = Fate::Reported;
+            accepted.fate = Fate::Reported(port);
             places.push(place);
         }
         let is_in_order = places.windows(2).all(|pair| pair[0] < pair[1]);
@@ -325,49 +325,22 @@ impl Ledger {
         if !is_in_order || (!is_whole && reason != CloseReason::Replaced) {
             trace.violation(format_args!("the report of {from:?} about {to:?} is out of order: {places:?}"));
         }
-    }
-
-    /// Everything is over: whatever is open now has to have an excuse.
-    pub(super) fn conclude(&self, excuses: impl Fn(usize, Host) -> Excuses) -> Sums {
-        let mut sums = Sums::default();
-        let has_gap =
-            |host: Host| self.readers.values().any(|reader| reader.host == host && reader.missed > 0);
-        // Whom its doorman turns away, or who leaves before it has made up its mind, was never heard.
-        let has_doorman =
-            |host: Host| self.readers.values().any(|reader| reader.host == host && reader.has_doorman);
-        for ((process, to), flow) in &self.flows {
-            let count = |fate| flow.accepted.iter().filter(|message| message.fate == fate).count();
-            sums.accepted += flow.accepted.len();
-            sums.delivered += count(Fate::Delivered);
-            sums.reported += count(Fate::Reported);
-            let open = count(Fate::Open);
-            let Excuses { broken_connections, sender_was_killed } = excuses(*process, *to);
-            let is_sender_deaf = self.readers.get(process).is_some_and(|reader| reader.missed > 0);
-            if is_sender_deaf || has_gap(*to) {
-                sums.unseen += open;
-                continue;
-            }
-            // Consecutive ones were lost together: a connection has one end.
-            let runs = flow.accepted.chunk_by(|one, next| one.fate == next.fate);
-            let runs = runs.filter(|run| run[0].fate == Fate::Open).count();
-            let own_ends = flow.from.and_then(|from| self.own_ends.get(&(*to, from))).copied().unwrap_or(0);
-            let allowed = broken_connections + own_ends + usize::from(sender_was_killed);
-            if runs > allowed && !has_doorman(*to) {
-                let lost = flow.accepted.iter().filter(|message| message.fate == Fate::Open);
-                let numbers: Vec<usize> = lost.map(|message| message.number).collect();
-                sums.lost += open;
-                self.trace.violation(format_args!(
-                    "process {process} on {:?} was not told that these messages to {to:?} did not arrive: {numbers:?}; \
-                     {broken_connections} connections broke",
-                    flow.from
-                ));
-            } else if sender_was_killed {
-                sums.killed += open;
-            } else {
-                sums.broken_off += open;
-            }
+        // What was accepted behind a message that was not sent cannot have been sent either.
+        let behind = places.last().and_then(|last| flow.accepted.get(last + 1..)).unwrap_or_default();
+        if reason != CloseReason::Replaced
+            && let Some(silent) = behind.iter().find(|accepted| Some(accepted.port) == port)
+        {
+            let number = silent.number;
+            trace.violation(format_args!("the report of {from:?} about {to:?} has not message {number}"));
         }
-        sums
+    }
+}
+
+/// The port of the side that dialled.
+fn port(info: &PeerInfo) -> u16 {
+    match info.direction {
+        Direction::In => info.address.port(),
+        Direction::Out => info.seen_as.map_or(0, |address| address.port()),
     }
 }
 

@@ -88,6 +88,8 @@ struct Link {
 /// A connection that both sides have closed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Finished {
+    /// Of the side that dialled.
+    pub(super) port: u16,
     /// The processes at both ends; who dialled comes first.
     pub(super) processes: [usize; 2],
     pub(super) hosts: [Host; 2],
@@ -357,11 +359,11 @@ impl State {
         }
     }
 
-    fn open(&mut self, client: End, server: End) -> u64 {
+    fn open(&mut self, client: End, server: End, port: u16) -> u64 {
         let (from, to) = (client.host, server.host);
         let rooms = [self.link(from, to).weather.room, self.link(to, from).weather.room];
         let number = self.number();
-        self.connections.insert(number, Connection::new(client, server, rooms));
+        self.connections.insert(number, Connection::new(client, server, rooms, port));
         number
     }
 

@@ -24,13 +24,13 @@ const JOSTLED_ONE_IN: usize = 8;
 pub(super) struct Host(pub(super) u8);
 
 impl Host {
-    /// Where its node listens.
+    /// Where its node listens. An address that peers tell each other of, as they do of public ones alone.
     pub(super) fn address(self) -> SocketAddr {
         SocketAddr::from((self.ip(), 9735))
     }
 
     pub(super) fn ip(self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, self.0)
+        Ipv4Addr::new(1, 2, 3, self.0)
     }
 }
 
@@ -56,7 +56,7 @@ tokio::task_local! {
     static RUNNING: Arc<Process>;
 }
 
-/// Hosts in good weather with a process on each, for tests that need no more: 10.0.0.1, 10.0.0.2 and so on.
+/// Hosts in good weather with a process on each, for tests that need no more: 1.2.3.1, 1.2.3.2 and so on.
 pub(crate) fn machines<const N: usize>() -> [Arc<Process>; N] {
     let trace = Arc::new(Trace::begin());
     let network = Network::new(Dice::new(1), &trace);

@@ -135,7 +135,7 @@ impl World {
             let (size, kind) = (self.size(), self.kind());
             let Some(draft) = self.books.ledger().draft(process, here, there, size, kind) else { return };
             if node.send_custom_message(&self.sites[to].id, kind, &draft.payload).is_ok() {
-                self.books.ledger().accepted(&draft);
+                self.books.ledger().accepted(&draft, node.peer(&self.sites[to].id).as_ref());
                 accepted += 1;
             }
         }
@@ -159,7 +159,7 @@ impl World {
                     biased;
                     sent = sending => match sent {
                         Ok(()) => {
-                            books.ledger().accepted(&draft);
+                            books.ledger().accepted(&draft, node.peer(&id).as_ref());
                             "accepted".to_owned()
                         }
                         Err(no) => no.to_string(),
@@ -182,7 +182,7 @@ impl World {
             if fails { Err(()) } else { Ok(()) }
         });
         if sent == Ok(Ok(())) {
-            self.books.ledger().accepted(&draft);
+            self.books.ledger().accepted(&draft, node.peer(&self.sites[to].id).as_ref());
         }
         self.trace.note(format_args!("n{}: makes n{} a message: {sent:?}", here.0, there.0));
     }
@@ -197,7 +197,7 @@ impl World {
             let Some(draft) = self.books.ledger().draft(process, here, there, 0, kind) else { continue };
             for (_, sent) in node.broadcast_custom_message([&id], kind, &draft.payload) {
                 if sent.is_ok() {
-                    self.books.ledger().accepted(&draft);
+                    self.books.ledger().accepted(&draft, node.peer(&self.sites[to].id).as_ref());
                 }
             }
         }

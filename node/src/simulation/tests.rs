@@ -17,6 +17,9 @@ const USUAL: u64 = 60;
 /// How long one run may take, of real time: a thousand times as long as it does.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// After so many failed runs the others are not made.
+const MOST_FAILURES: usize = 10;
+
 /// How many of a failed run's lines are shown; all of them when it runs alone.
 const LAST_LINES: usize = 60;
 
@@ -69,7 +72,8 @@ fn every_promise_holds_in_every_run() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
+                    let failures = total.lock().unwrap_or_else(PoisonError::into_inner).failed.len();
+                    if seed >= first + count || failures >= MOST_FAILURES {
                         return;
                     }
                     let (story, sums) = run_apart(seed);

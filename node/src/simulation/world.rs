@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::census::Census;
 use super::dice::Dice;
-use super::ledger::{Excuses, Ledger, Sums};
+use super::ledger::{Ended, Ledger, Sums};
 use super::network::{Death, Leftovers, Network};
 use super::onions::Onions;
 use super::process::{Host, Process};
@@ -249,17 +249,14 @@ impl World {
             }
         }
         let finished = self.network.finished();
-        self.books.ledger().conclude(|process, host| {
-            let broken = finished.iter().map(|one| {
-                (0..2).any(|end| {
-                    one.processes[end] == process && one.hosts[1 - end] == host && one.may_have_lost[end]
-                })
+        let connections = |process: usize, host: Host| {
+            let ended = finished.iter().flat_map(|one| {
+                let ends = (0..2).filter(|end| one.processes[*end] == process && one.hosts[1 - end] == host);
+                ends.map(|end| Ended { port: one.port, may_have_lost: one.may_have_lost[end] })
             });
-            Excuses {
-                broken_connections: broken.filter(|is_broken| *is_broken).count(),
-                sender_was_killed: self.killed.contains(&process),
-            }
-        })
+            ended.collect()
+        };
+        self.books.ledger().conclude(connections, &self.killed)
     }
 
     fn check_open(&self, process: &Process, allowed: &Leftovers) {

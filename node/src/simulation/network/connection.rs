@@ -13,6 +13,7 @@ use crate::simulation::process::Host;
 /// Two ends, and a pipe from each to the other.
 #[derive(Debug)]
 pub(super) struct Connection {
+    port: u16,
     /// Who dialled comes first.
     pub(super) ends: [End; 2],
     /// What the end of the same index writes.
@@ -84,7 +85,7 @@ impl End {
 }
 
 impl Connection {
-    pub(super) fn new(client: End, server: End, rooms: [usize; 2]) -> Connection {
+    pub(super) fn new(client: End, server: End, rooms: [usize; 2], port: u16) -> Connection {
         let pipes = rooms.map(|room| Pipe {
             under_way: VecDeque::new(),
             arrived: VecDeque::new(),
@@ -96,7 +97,7 @@ impl Connection {
             damages_next: false,
             has_lost: false,
         });
-        Connection { ends: [client, server], pipes }
+        Connection { port, ends: [client, server], pipes }
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -116,6 +117,7 @@ impl Connection {
                 || self.ends[1 - from].has_stopped_first
         });
         Finished {
+            port: self.port,
             processes: [0, 1].map(|end| self.ends[end].process),
             hosts: [0, 1].map(|end| self.ends[end].host),
             may_have_lost,

@@ -53,7 +53,7 @@ impl TcpStream {
             state.next_port += 1;
             let from = SocketAddr::from((here.ip(), state.next_port));
             let server = state.listening.get(&address)?.process;
-            let number = state.open(End::new(process.number, here), End::new(server, there));
+            let number = state.open(End::new(process.number, here), End::new(server, there), state.next_port);
             let listening = state.listening.get_mut(&address)?;
             listening.waiting.push_back((number, from));
             state.woken.extend(listening.waker.take());

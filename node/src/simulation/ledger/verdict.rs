@@ -1,0 +1,145 @@
+//! Whether what did not arrive has an excuse.
+//!
+//! Of a message that is neither delivered nor reported is asked on which connection it can have been lost: one that it went
+//! into or moved to; that may have lost something; over which nothing arrived that was accepted later; at whose end nothing was
+//! reported that was accepted before; and after which nothing earlier arrived over the connections that took its place. If there
+//! is none, it was lost without a word.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Accepted, Fate, Flow, Ledger, Reader};
+use crate::CloseReason;
+use crate::simulation::process::Host;
+
+/// What became of all messages.
+#[derive(Debug, Default, Clone, Copy)]
+pub(in crate::simulation) struct Sums {
+    pub(in crate::simulation) accepted: usize,
+    pub(in crate::simulation) delivered: usize,
+    pub(in crate::simulation) reported: usize,
+    /// Written to connections that broke.
+    pub(in crate::simulation) broken_off: usize,
+    /// Accepted by nodes that were killed.
+    pub(in crate::simulation) killed: usize,
+    /// Nobody could look: subscribers had gaps.
+    pub(in crate::simulation) unseen: usize,
+    /// Nothing excuses that these did not arrive.
+    pub(in crate::simulation) lost: usize,
+}
+
+/// A connection that is over, as the network saw it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::simulation) struct Ended {
+    pub(in crate::simulation) port: u16,
+    /// Some of what the sender wrote may not have come to be read.
+    pub(in crate::simulation) may_have_lost: bool,
+}
+
+impl Ledger {
+    /// Everything is over. `connections` has those from a process to a host.
+    pub(in crate::simulation) fn conclude(
+        &self,
+        connections: impl Fn(usize, Host) -> Vec<Ended>,
+        killed: &BTreeSet<usize>,
+    ) -> Sums {
+        let mut sums = Sums::default();
+        for ((process, to), flow) in &self.flows {
+            let count = |is: fn(Fate) -> bool| flow.accepted.iter().filter(|one| is(one.fate)).count();
+            sums.accepted += flow.accepted.len();
+            sums.delivered += count(|fate| matches!(fate, Fate::Delivered(_)));
+            sums.reported += count(|fate| matches!(fate, Fate::Reported(_)));
+            let open = count(|fate| fate == Fate::Open);
+            let Some(sender) = self.readers.get(process) else { continue };
+            let receivers = self.readers.values().filter(|reader| reader.host == *to);
+            if sender.missed > 0 || receivers.clone().any(|reader| reader.missed > 0) {
+                sums.unseen += open;
+                continue;
+            }
+            // Whom a doorman turns away, or who leaves before it has made up its mind, was never heard.
+            let is_deaf = receivers.clone().any(|reader| reader.has_doorman);
+            let may_have_lost: BTreeMap<u16, bool> = connections(*process, *to)
+                .iter()
+                .map(|ended| {
+                    let is_ended_there = self.own_ends.contains(&(*to, ended.port));
+                    (ended.port, ended.may_have_lost || is_ended_there || is_deaf)
+                })
+                .collect();
+            let was_killed = killed.contains(process);
+            let peer = self.hosts.iter().find(|(_, host)| *host == to).map(|(id, _)| id);
+            let history = peer.and_then(|peer| sender.peers.get(peer)).map(Vec::as_slice);
+            let case = Case { flow, sender, history: history.unwrap_or_default(), may_have_lost };
+            for (place, message) in flow.accepted.iter().enumerate() {
+                let name = format!("message {} of process {process} to {to:?}", message.number);
+                if let Fate::Delivered(port) = message.fate
+                    && !case.ways(message).contains(&port)
+                {
+                    self.trace.violation(format_args!("{name} came over a connection that it was not on"));
+                }
+                if message.fate != Fate::Open {
+                    continue;
+                }
+                if case.ways(message).into_iter().any(|port| case.can_have_lost(port, place)) {
+                    sums.broken_off += 1;
+                } else if was_killed && !case.was_overtaken(place) {
+                    sums.killed += 1;
+                } else {
+                    sums.lost += 1;
+                    self.trace.violation(format_args!("{name} was lost without a word"));
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// A flow with all that is known of its connections.
+struct Case<'a> {
+    flow: &'a Flow,
+    sender: &'a Reader,
+    /// Connections that the sender was told of, in their order, and why they ended.
+    history: &'a [(u16, Option<CloseReason>)],
+    may_have_lost: BTreeMap<u16, bool>,
+}
+
+impl Case<'_> {
+    /// The connections that a message can have been on: the one it went into, and those that took its place in turn.
+    fn ways(&self, message: &Accepted) -> Vec<u16> {
+        // Of some connections of a node with a doorman nobody is told.
+        if self.sender.has_doorman {
+            return self.may_have_lost.keys().copied().collect();
+        }
+        let begin = self.index(message.port).unwrap_or(self.history.len());
+        let mut ways = vec![message.port];
+        for pair in self.history.get(begin..).unwrap_or_default().windows(2) {
+            let [(_, end), (next, _)] = pair else { break };
+            if *end != Some(CloseReason::Replaced) {
+                break;
+            }
+            ways.push(*next);
+        }
+        ways
+    }
+
+    fn can_have_lost(&self, port: u16, place: usize) -> bool {
+        let index = self.index(port);
+        let is_later = |other: u16| index.is_some() && self.index(other) > index;
+        let contradicts = |(other, message): (usize, &Accepted)| match message.fate {
+            Fate::Delivered(over) if over == port => other > place,
+            Fate::Delivered(over) => other < place && is_later(over),
+            Fate::Reported(over) => over == Some(port) && other < place,
+            Fate::Open => false,
+        };
+        self.may_have_lost.get(&port).copied().unwrap_or(false)
+            && !self.flow.accepted.iter().enumerate().any(contradicts)
+    }
+
+    /// Whether something that was accepted later has arrived.
+    fn was_overtaken(&self, place: usize) -> bool {
+        let behind = self.flow.accepted.get(place + 1..).unwrap_or_default();
+        behind.iter().any(|message| matches!(message.fate, Fate::Delivered(_)))
+    }
+
+    fn index(&self, port: u16) -> Option<usize> {
+        self.history.iter().position(|(other, _)| *other == port)
+    }
+}
