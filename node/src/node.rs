@@ -138,6 +138,12 @@ impl Node {
     ///
     /// No lock is taken, and nothing is allocated but the queue's own room for the message.
     ///
+    /// A message that was accepted is delivered once, to this peer alone, behind those that were accepted before it. If the
+    /// connection ends before it has gone out, it moves to a newer connection of the same peer that takes the place of this
+    /// one, or its sender is told: it is in the event of the end ([`Event::Disconnected`](crate::Event::Disconnected),
+    /// [`Event::Unsent`](crate::Event::Unsent)). What was written to a connection that ends before the peer has read it is
+    /// gone, and nobody on this side can know: whoever has to know has the peer answer.
+    ///
     /// # Errors
     /// [`SendError`]; nothing was queued then. The type is looked at first, then the peer, then the length.
     pub fn send_custom_message(

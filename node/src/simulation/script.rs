@@ -307,7 +307,11 @@ impl World {
         match self.dice.below(6) {
             0 | 1 => self.kill(index, Death::Killed).await,
             2 => self.kill(index, Death::PowerCut).await,
-            3 | 4 => self.let_go(index, Goodbye::Shutdown),
+            3 => self.let_go(index, Goodbye::Shutdown),
+            4 => {
+                let time = self.dice.millis(0..=3_000);
+                self.let_go(index, Goodbye::ShutdownWithin(time));
+            }
             _ => self.let_go(index, Goodbye::Drop),
         }
     }

@@ -105,6 +105,8 @@ fn limits(dice: &mut Dice) -> Limits {
         if dice.one_in(3) { dice.pick(small) } else { usual }
     };
     Limits {
+        handshakes_per_second_per_ip: if dice.one_in(5) { 1 } else { usual.handshakes_per_second_per_ip },
+        handshake_burst_per_ip: if dice.one_in(5) { 1 } else { usual.handshake_burst_per_ip },
         peers: rarely(dice, usual.peers, &[1, 2, 3]),
         pending_inbound: rarely(dice, usual.pending_inbound, &[1, 2, 4]),
         pending_inbound_per_ip: rarely(dice, usual.pending_inbound_per_ip, &[1, 2]),

@@ -136,8 +136,10 @@ impl World {
         self.over.push(Arc::clone(&running.process));
         let node = running.node.let_go();
         self.operate(&running, format!("{goodbye:?}"), Duration::from_secs(30), async move {
-            if let (Goodbye::Shutdown, Some(node)) = (goodbye, &node) {
-                node.shutdown().await;
+            match (goodbye, &node) {
+                (Goodbye::Shutdown, Some(node)) => node.shutdown().await,
+                (Goodbye::ShutdownWithin(time), Some(node)) => node.shutdown_within(time).await,
+                _ => {}
             }
             drop(node);
             "gone"
@@ -271,6 +273,8 @@ impl World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goodbye {
     Shutdown,
+    /// What is not over after this time is broken off.
+    ShutdownWithin(Duration),
     /// The last handle is dropped.
     Drop,
 }
