@@ -16,7 +16,8 @@ pub(super) fn page(figures: &Figures) -> Result<String> {
         "# Reliability\n\nWhat is promised, the tests that hold it, and the figures of the last run. Written by `cargo xtask \
          reliability`; the promises stand in `xtask/src/reliability/promises.rs`. `cargo xtask tidy` refuses a promise whose test is \
          not there. What the specification asks stands in [CONFORMANCE.md](CONFORMANCE.md), who attacks and what he can reach in \
-         [SECURITY.md](SECURITY.md), how fast it is in [benches/RESULTS.md](benches/RESULTS.md).\n\n## Promises\n\n\
+         [SECURITY.md](SECURITY.md), what each fuzz target found in \
+         [fuzz/README.md](fuzz/README.md), how fast it is in [benches/RESULTS.md](benches/RESULTS.md).\n\n## Promises\n\n\
          | promise | held by | last run |\n|---|---|---|\n",
     );
     for promise in PROMISES {
@@ -50,7 +51,7 @@ fn last_run(promise: &Promise, figures: &Figures) -> Result<String> {
             bail!("the promise \"{}\" names figures of {file}, which no proof writes", promise.words);
         };
         match (figures.get(&group(proof, file), what), figures.get(proof.name, "outcome")) {
-            (Some(value), _) => cells.push(format!("{what}: {value}")),
+            (Some(value), _) => cells.push(format!("{file}, {what}: {value}")),
             (None, None) => {}
             (None, Some(outcome)) if !outcome.starts_with(PASSED) => {
                 cells.push(format!("**{} has failed**", proof.name));

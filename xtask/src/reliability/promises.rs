@@ -18,6 +18,8 @@ pub(super) struct Figure {
 }
 
 /// Files with many tests that are named here.
+const SIMULATION: &str = "node/src/simulation/tests.rs";
+const SLOW_READERS: &str = "rpc/tests/plugins/slow_readers.rs";
 const QUEUE: &str = "node/src/send_queue/tests.rs";
 const STRESS: &str = "node/src/send_queue/tests/stress.rs";
 const LOOM: &str = "node/src/send_queue/loom_tests.rs";
@@ -39,6 +41,8 @@ pub(super) const PROMISES: &[Promise] = &[
     Promise {
         words: "A message that was accepted for sending is written to its peer once, or its sender is told that it was not. What was written when a connection breaks, or a process is killed, may have arrived or not: nobody can know.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
+            ("send_queue::run", "fuzz/src/send_queue.rs"),
             ("every_message_arrives_once_whole_and_in_order", STRESS),
             ("closing_in_the_middle_loses_nothing", STRESS),
             ("closing_returns_what_is_not_completely_written", QUEUE),
@@ -48,6 +52,10 @@ pub(super) const PROMISES: &[Promise] = &[
             ("what_was_accepted_before_the_signal_arrives", STOP),
         ],
         figures: &[
+            Figure { group: "simulation", what: "messages accepted" },
+            Figure { group: "simulation", what: "lost without word" },
+            Figure { group: "soak", what: "messages accepted" },
+            Figure { group: "soak", what: "lost without word" },
             Figure { group: "load", what: "honest messages lost" },
             Figure {
                 group: "faults",
@@ -58,16 +66,22 @@ pub(super) const PROMISES: &[Promise] = &[
     Promise {
         words: "Messages to one peer arrive in the order in which they were accepted, also when a newer connection takes over.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
             ("each_producers_messages_stay_in_order", LOOM),
             ("what_waits_on_the_older_connection_moves_in_order", TAKEOVER),
             ("ten_thousand_messages_each_way_arrive_in_order", "node/tests/peers/pairs.rs"),
             ("a_node_that_is_killed_loses_nothing_that_it_promised", KILLS),
         ],
-        figures: &[Figure { group: "load", what: "honest messages changed or answered twice" }],
+        figures: &[
+            Figure { group: "soak", what: "changed, twice or in the wrong order" },
+            Figure { group: "load", what: "honest messages changed or answered twice" },
+        ],
     },
     Promise {
         words: "A frame that was changed, lost, repeated or cut off ends its connection, and nothing of it is delivered.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
+            ("transport::run", "fuzz/src/transport.rs"),
             ("replayed_lost_and_swapped_frames_are_refused", "wire-core/src/frame/tests.rs"),
             ("an_altered_bit_ends_the_stream_there", "wire-core/src/frame/tests.rs"),
             ("a_wrong_tag_after_good_frames", HOSTILE),
@@ -78,6 +92,9 @@ pub(super) const PROMISES: &[Promise] = &[
     Promise {
         words: "No bytes of a peer, a client or a plugin end the process.",
         tests: &[
+            ("decoders::run", "fuzz/src/decoders.rs"),
+            ("parameters::run", "fuzz/src/parameters.rs"),
+            ("plugin::run", "fuzz/src/plugin.rs"),
             ("handshake::run", "fuzz/src/handshake.rs"),
             ("connection::run", "fuzz/src/connection.rs"),
             ("messages::run", "fuzz/src/messages.rs"),
@@ -87,11 +104,16 @@ pub(super) const PROMISES: &[Promise] = &[
             ("a_task_that_panics_leaves_nothing_behind", "node/tests/peers/log_lines.rs"),
             ("leftovers_are_found_outside_tests", "xtask/src/tidy/sources.rs"),
         ],
-        figures: &[],
+        figures: &[
+            Figure { group: "fuzz", what: "inputs tried" },
+            Figure { group: "fuzz", what: "inputs that broke a promise" },
+        ],
     },
     Promise {
         words: "Memory is bounded: every queue, buffer and table has a limit, in all and for each who can fill it.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
+            ("each_is_bounded_and_told_and_nobody_else_notices", SLOW_READERS),
             ("the_limit_is_never_passed_and_every_room_is_given_back", LOOM),
             ("bytes_are_bounded_and_one_large_message_still_arrives", EVENTS),
             ("a_peer_that_never_reads_fills_its_queue_and_is_closed", LIMITS),
@@ -103,11 +125,15 @@ pub(super) const PROMISES: &[Promise] = &[
             ("one_that_does_not_read", PLUGINS),
             ("hostile_clients_and_strangers_cost_little_memory", DAEMON),
         ],
-        figures: &[Figure { group: "load", what: "memory of the hub, at most" }],
+        figures: &[
+            Figure { group: "load", what: "memory of the hub, at most" },
+            Figure { group: "slow-readers", what: "memory" },
+        ],
     },
     Promise {
         words: "Every wait ends: the handshake, `init`, a peer that is silent or does not read, a plugin, a drain, a stop; whatever the clock on the wall does.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
             ("each_phase_has_its_deadline", "wire-core/src/connection/tests/liveness.rs"),
             ("half_an_act_and_silence", HOSTILE),
             ("an_act_one_byte_at_a_time_beyond_the_deadline", HOSTILE),
@@ -143,12 +169,17 @@ pub(super) const PROMISES: &[Promise] = &[
     Promise {
         words: "A subscriber that is too slow loses only its own copies, and is told how many, in their place.",
         tests: &[
+            ("each_is_bounded_and_told_and_nobody_else_notices", SLOW_READERS),
             ("overflow_is_counted_and_told_in_its_place", EVENTS),
             ("a_slow_reader_is_told_how_much_it_missed", "rpc/tests/socket/subscription.rs"),
             ("a_flood_of_messages_leaves_room_for_who_comes_and_goes", EVENTS),
             ("a_program_that_does_not_read_is_not_waited_for_in_the_end", "node/tests/peers/flood.rs"),
         ],
-        figures: &[],
+        figures: &[
+            Figure { group: "slow-readers", what: "messages of a quiet peer meanwhile" },
+            Figure { group: "slow-readers", what: "of these lost" },
+            Figure { group: "soak", what: "told as missed to who listened" },
+        ],
     },
     Promise {
         words: "A plugin, whatever it does, stops neither the daemon nor peers nor other plugins.",
@@ -193,6 +224,7 @@ pub(super) const PROMISES: &[Promise] = &[
     Promise {
         words: "A connection that has ended leaves nothing behind: no entry, no key, no keystream.",
         tests: &[
+            ("every_promise_holds_in_every_run", SIMULATION),
             ("no_key_outlives_the_connection", WIPING),
             ("no_ephemeral_key_outlives_the_handshake", WIPING),
             ("no_keystream_outlives_its_frame", WIPING),
