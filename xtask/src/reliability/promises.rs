@@ -264,6 +264,7 @@ pub(super) const NOT_PROVEN: &[&str] = &[
     "That no secret stays in a register or on the stack after a move: the compiler decides that. What can be named is wiped.",
     "That the code for secrets takes the same time whatever they are: it is written without branches and addresses that depend on \
      them, and no tool measures it.",
+    "Days of running and days of fuzzing: no run is longer than what stands above.",
     "Behaviour on other systems than Linux, and over networks that are not of one machine.",
     "That a message which was written has arrived: the protocol has no acknowledgement. Applications that need one send one.",
 ];
