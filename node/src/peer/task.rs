@@ -105,6 +105,9 @@ impl PeerTask {
     /// whether there is more to do without waiting.
     fn read_turn(&mut self, now: Now) -> bool {
         let Self { stream, reader, session, turn, .. } = self;
+        if matches!(turn, Turn::Short) && session.is_with_stranger() {
+            *turn = session.shared.long_turns.of_stranger();
+        }
         let Some(mut left) = turn.budget(session.shared.limits.frames_per_turn) else { return false };
         while session.may_read() {
             if left.frames == 0 || left.reads == 0 {

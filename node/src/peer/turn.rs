@@ -6,6 +6,9 @@
 //! waits in line: a connection's writes, deadlines and requests go on.
 //!
 //! A long turn also waits a little for subscribers that are behind ([`Calm`]).
+//!
+//! Whoever has not proven yet who he is has a line of his own, even for a short turn: an act of the handshake takes as long as
+//! some hundred frames, and a thousand strangers may come at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +26,8 @@ use crate::limits::{
 #[derive(Debug)]
 pub(crate) struct LongTurns {
     places: Arc<Semaphore>,
+    /// For the turns of strangers.
+    for_strangers: Arc<Semaphore>,
     calm: Arc<Calm>,
 }
 
@@ -30,13 +35,15 @@ pub(crate) struct LongTurns {
 pub(super) enum Turn {
     /// A little.
     Short,
+    /// A little, of a stranger.
+    OfStranger(#[expect(dead_code, reason = "as below")] OwnedSemaphorePermit),
     /// Nothing before this is ready.
     InLine(Waiting),
     /// Much.
     Long(#[expect(dead_code, reason = "nobody else gets this place while it is held")] OwnedSemaphorePermit),
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = Turn> + Send>>;
 
 /// What is left of a turn.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +57,24 @@ pub(super) struct Budget {
 impl LongTurns {
     /// For a runtime with so many threads.
     pub(crate) fn new(threads: usize, calm: Arc<Calm>) -> LongTurns {
-        LongTurns { places: Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))), calm }
+        let semaphore = |places: usize| Arc::new(Semaphore::new(places.max(1)));
+        LongTurns {
+            places: semaphore(threads.saturating_sub(1)),
+            for_strangers: semaphore(threads / 2),
+            calm,
+        }
+    }
+
+    /// A stranger's turn, or a place in line for one.
+    pub(super) fn of_stranger(&self) -> Turn {
+        if let Ok(place) = Arc::clone(&self.for_strangers).try_acquire_owned() {
+            return Turn::OfStranger(place);
+        }
+        let places = Arc::clone(&self.for_strangers);
+        // Closed never.
+        Turn::InLine(Box::pin(
+            async move { places.acquire_owned().await.map_or(Turn::Short, Turn::OfStranger) },
+        ))
     }
 
     /// A long turn, or a place in line for one.
@@ -63,10 +87,10 @@ impl LongTurns {
         let (places, calm) = (Arc::clone(&self.places), Arc::clone(&self.calm));
         Turn::InLine(Box::pin(async move {
             // Closed never.
-            let place = places.acquire_owned().await.ok();
+            let place = places.acquire_owned().await;
             // With the place in hand: the whole line waits, and goes on one by one.
             let _ = timeout(SUBSCRIBERS_SPARED, calm.comes()).await;
-            place
+            place.map_or(Turn::Short, Turn::Long)
         }))
     }
 }
@@ -75,7 +99,7 @@ impl Turn {
     /// What may be read; `None` in line. A long turn handles so many frames.
     pub(super) fn budget(&self, long_turn_frames: usize) -> Option<Budget> {
         match self {
-            Turn::Short => Some(Budget {
+            Turn::Short | Turn::OfStranger(_) => Some(Budget {
                 frames: SHORT_TURN_FRAMES.min(long_turn_frames.max(1)),
                 reads: SHORT_TURN_READS,
                 read_len: SHORT_TURN_READ,
@@ -87,11 +111,11 @@ impl Turn {
         }
     }
 
-    /// Ready when a place in line has become a long turn. Others are never.
+    /// Ready when a place in line has become a turn. Others are never.
     pub(super) fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Turn::InLine(waiting) = self else { return Poll::Pending };
-        let Poll::Ready(place) = waiting.as_mut().poll(context) else { return Poll::Pending };
-        *self = place.map_or(Turn::Short, Turn::Long);
+        let Poll::Ready(turn) = waiting.as_mut().poll(context) else { return Poll::Pending };
+        *self = turn;
         Poll::Ready(())
     }
 }
@@ -128,6 +152,17 @@ mod tests {
             matches!(LongTurns::new(1, Arc::default()).next(), Turn::Long(_)),
             "one thread is all there is"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_wait_for_strangers_only() {
+        let turns = LongTurns::new(3, Arc::default());
+        let (_loud, _louder, first) = (turns.next(), turns.next(), turns.of_stranger());
+        assert!(first.budget(1_000).is_some_and(|budget| budget.frames == SHORT_TURN_FRAMES));
+        let mut second = turns.of_stranger();
+        assert!(second.budget(1_000).is_none() && !advances(&mut second).await);
+        drop(first);
+        assert!(advances(&mut second).await && matches!(second, Turn::OfStranger(_)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -152,6 +152,11 @@ impl Session {
         let _ = answer.send(at_once);
     }
 
+    /// Whether the other side has not proven yet who it is.
+    pub(super) fn is_with_stranger(&self) -> bool {
+        self.connection.their_id().is_none()
+    }
+
     /// Whether input may be looked at.
     pub(super) fn may_read(&self) -> bool {
         self.connection.wants_read()
