@@ -1,5 +1,6 @@
 //! The honest peers: nodes of their own that send the hub messages at an even pace and look at every answer.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,17 +90,15 @@ struct Crowd {
 /// What came back.
 #[derive(Debug, Default)]
 struct Answers {
-    /// Nanoseconds from the call to the answer.
-    times: Mutex<Vec<u64>>,
+    /// When an answer came, and how long after the call, in nanoseconds.
+    times: Mutex<Vec<(u64, u64)>>,
     good: AtomicU64,
     damaged: AtomicU64,
 }
 
 impl Answers {
-    fn times(&self) -> Vec<u64> {
-        let mut times = std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner));
-        times.sort_unstable();
-        times
+    fn times(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -143,14 +142,17 @@ impl Crowd {
             sleep(TICK).await;
         }
         let times = self.answers.times();
-        let place = |per_mille: usize| {
-            let index = (times.len() * per_mille / 1_000).min(times.len().saturating_sub(1));
-            Duration::from_nanos(times.get(index).copied().unwrap_or_default())
-        };
+        let all = Sorted::new(times.iter().map(|(_, took)| *took));
+        let mut seconds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for (at, took) in times {
+            seconds.entry(at / 1_000_000_000).or_default().push(took);
+        }
+        let each = seconds.into_values().map(|times| Sorted::new(times).nanoseconds(990));
         Latency {
-            p50: place(500),
-            p99: place(990),
-            max: place(1_000),
+            p50: all.per_mille(500),
+            p99: all.per_mille(990),
+            typical_p99: Sorted::new(each).per_mille(500),
+            max: all.per_mille(1_000),
             sent,
             lost: sent - answered().min(sent),
             damaged: self.answers.damaged.load(Ordering::Relaxed) - damaged_before,
@@ -178,6 +180,27 @@ impl Crowd {
     }
 }
 
+/// Times in nanoseconds, the shortest first.
+struct Sorted(Vec<u64>);
+
+impl Sorted {
+    fn new(times: impl IntoIterator<Item = u64>) -> Sorted {
+        let mut times: Vec<u64> = times.into_iter().collect();
+        times.sort_unstable();
+        Sorted(times)
+    }
+
+    /// The time that so many of a thousand are below.
+    fn per_mille(&self, place: usize) -> Duration {
+        Duration::from_nanos(self.nanoseconds(place))
+    }
+
+    fn nanoseconds(&self, place: usize) -> u64 {
+        let index = (self.0.len() * place / 1_000).min(self.0.len().saturating_sub(1));
+        self.0.get(index).copied().unwrap_or_default()
+    }
+}
+
 /// Looks at all answers that a peer gets.
 async fn listen(node: Node, number: u32, answers: Arc<Answers>) {
     let mut inbox = node.subscribe(EventFilter::messages());
@@ -187,7 +210,7 @@ async fn listen(node: Node, number: u32, answers: Arc<Answers>) {
         match check(&payload) {
             Some((message, took)) if last < Some(message) => {
                 last = Some(message);
-                answers.times.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+                answers.times.lock().unwrap_or_else(PoisonError::into_inner).push((now(), took));
                 answers.good.fetch_add(1, Ordering::Relaxed);
             }
             _ => {

@@ -73,6 +73,8 @@ fn prove(options: &Options) -> ExitCode {
     let (base, fds_before) = (hub_process.resident(), hub_process.descriptors());
     println!("the hub at rest: {} MiB, {fds_before} descriptors", base >> 20);
 
+    let warm_up = Latency::read(&crowd.ask(&format!("measure {seconds} {} 0", options.rate)));
+    println!("{:<24} {warm_up}", "warming up");
     let attacks: [(&str, &[&str]); 5] = [
         ("quiet", &[]),
         ("senders that never read", &["flood"]),
@@ -102,24 +104,32 @@ fn prove(options: &Options) -> ExitCode {
         std::thread::sleep(REST);
     }
     let last = crowd.ask("connected");
-    judge(options, &parts, base, &hub_process, &last)
+    judge(options, &warm_up, &parts, base, &hub_process, &last)
 }
 
 /// Prints what was found, and whether it is good enough.
-fn judge(options: &Options, parts: &[Part], base: u64, hub: &Process, connected: &str) -> ExitCode {
+fn judge(
+    options: &Options,
+    warm_up: &Latency,
+    parts: &[Part],
+    base: u64,
+    hub: &Process,
+    connected: &str,
+) -> ExitCode {
     let mut failures = Vec::new();
     let mut figures = Figures::new("load");
     figures.add("honest peers", options.peers);
     figures.add("hostile peers of each kind", options.hostile);
-    let quiet = parts[0].latency.p99;
-    let (mut sent, mut lost, mut damaged) = (0, 0, 0);
+    let quiet = &parts[0].latency;
+    let (mut sent, mut lost, mut damaged) = (warm_up.sent, warm_up.lost, warm_up.damaged);
     let mut worst: f64 = 0.0;
     for part in parts {
-        let ratio = part.latency.p99.as_secs_f64() / quiet.as_secs_f64();
+        let ratio = part.latency.p99.as_secs_f64() / quiet.p99.as_secs_f64();
+        let typical = part.latency.typical_p99.as_secs_f64() / quiet.typical_p99.as_secs_f64();
         worst = worst.max(ratio);
         figures.add(
-            &format!("latency of honest messages, {}", part.name),
-            format!("{} (99th percentile {ratio:.2} of the quiet one)", part.latency.times()),
+            &format!("latency of honest messages, {}: median, 99th percentile, longest, 99th percentile of a typical second", part.name),
+            format!("{} (99th percentiles {ratio:.2} and {typical:.2} of the quiet ones)", part.latency.times()),
         );
         figures.add(
             &format!("slowest newcomer, {}", part.name),
