@@ -63,16 +63,21 @@ fn strictly(stream: &[u8]) {
     let strict: Result<Vec<Strict>, _> =
         serde_json::Deserializer::from_slice(stream).into_iter::<Strict>().collect();
     let Ok(strict) = strict else { return };
-    // An escaped `jsonrpc` is none for Core Lightning, and so for us.
-    let is_request = |value: &Strict| value.get("jsonrpc").is_some();
-    if !strict.iter().all(is_request) || stream.contains(&b'\\') && requests([stream].into_iter()).1 {
+    if !strict.iter().all(|value| value.get("jsonrpc").is_some()) {
         return;
     }
     let mut codec = Codec::default();
     codec.room().extend_from_slice(stream);
     for strict in &strict {
-        let ours = codec.next_request().expect("a strict parser takes it").expect("it is complete");
-        is_same(ours, strict);
+        match codec.next_request() {
+            Ok(ours) => is_same(ours.expect("it is complete"), strict),
+            Err(refusal) => {
+                // An escaped `jsonrpc` is none for Core Lightning, and so for us.
+                let is_missed = refusal.text.starts_with(b"JSON-RPC message does not contain");
+                assert!(is_missed && stream.contains(&b'\\'), "{}", String::from_utf8_lossy(&refusal.text));
+                return;
+            }
+        }
     }
     assert!(codec.next_request().is_ok_and(|more| more.is_none()));
 }

@@ -97,6 +97,12 @@ const WORDS: &[&str] = &[
     "\u{1f600}",
     "d9qw",
     "rdkh",
+    "dns:",
+    "ws:",
+    "autotor:",
+    "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrstuvwx.onion",
+    "10msat",
+    "1btc",
 ];
 
 /// A byte for the method, one for the form, then the values, each a byte for its form and up to the next zero byte its text.

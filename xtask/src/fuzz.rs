@@ -146,11 +146,11 @@ fn run_all(workspace: &Workspace, targets: &[String], all: &All) -> Result<Vec<O
     let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut outcomes: Vec<Outcome> = outcomes.into_iter().collect::<Result<_>>()?;
     outcomes.sort_by(|one, other| one.name.cmp(&other.name));
-    report::figures(&outcomes, all.seconds)?;
     let broken: Vec<String> =
         outcomes.iter().filter_map(|outcome| outcome.judge().err()).map(|error| error.to_string()).collect();
     if !broken.is_empty() {
         bail!("{}", broken.join("\n"));
     }
+    report::figures(&outcomes, all.seconds)?;
     Ok(outcomes)
 }

@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 const BEGIN: &str = "<!-- cargo xtask fuzz report: begin -->\n";
 const END: &str = "<!-- cargo xtask fuzz report: end -->\n";
 
-/// Writes `fuzz.tsv` into the directory that `ODDWIRE_FIGURES` names, if it names one.
+/// Writes `fuzz.tsv` into the directory that `ODDWIRE_FIGURES` names, if it names one; only of a run that found nothing.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -21,9 +21,8 @@ pub(super) fn figures(outcomes: &[Outcome], seconds: u32) -> Result<()> {
     let Some(directory) = env::var_os("ODDWIRE_FIGURES") else { return Ok(()) };
     let file = PathBuf::from(directory).join("fuzz.tsv");
     let executions: u64 = outcomes.iter().map(|outcome| outcome.figures.executions).sum();
-    let broken = outcomes.iter().filter(|outcome| outcome.judge().is_err()).count();
     let text = format!(
-        "targets\t{}\ntime for each\t{seconds} s\ninputs tried\t{executions}\ninputs that broke a promise\t{broken}\n",
+        "targets\t{}\ntime for each\t{seconds} s\ninputs tried\t{executions}\ninputs that broke a promise\t0\n",
         outcomes.len()
     );
     fs::write(&file, text).with_context(|| format!("could not write {}", file.display()))
