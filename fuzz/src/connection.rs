@@ -2,8 +2,9 @@
 //! messages, drains, closes.
 //!
 //! Held, against a small model: what was sealed arrives once, in order and unchanged, up to a damage or an end, and nothing
-//! else arrives; a reason stands exactly when a connection is ending or has ended; a closed connection owes nothing and
-//! wants no timeout; a step that neither takes bytes nor reports anything wants more.
+//! else arrives, nor more of a message than its receiver has room for; a reason stands exactly when a connection is ending or
+//! has ended; a closed connection owes nothing and wants no timeout; a step that neither takes bytes nor reports anything wants
+//! more.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,15 +18,18 @@ use wire_core::message::ping::Ping;
 
 use crate::script::{INITIATOR, RESPONDER, Script, ephemeral_key, static_key};
 
+/// What a side with little memory receives whole, in bytes. The `init` of either side is shorter.
+const FEW: u16 = 200;
 /// Operations of one input; more say nothing new and make a slow input.
 const OPERATIONS: usize = 256;
 
-/// A byte for the operation, whose lowest bit says on which side, then what the operation needs.
+/// How to begin; then a byte for each operation, whose lowest bit says on which side, and what the operation needs.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
-    let mut world = World::new();
+    let beginning = script.byte();
+    let mut world = World::new(if beginning >= 0x80 { FEW } else { ANY_LENGTH });
     // Most scripts begin with a connection that stands.
-    if script.byte() != 0 {
+    if beginning & 0x7f != 0 {
         world.settle();
     }
     for _ in 0..OPERATIONS {
@@ -48,6 +52,8 @@ struct World {
 
 struct Side {
     connection: Connection<Local>,
+    /// Messages of up to so many bytes are received whole.
+    longest: usize,
     /// What the other side has written and this one not yet been shown.
     wire: VecDeque<u8>,
     /// What this one was shown and has not taken.
@@ -59,19 +65,27 @@ struct Side {
 }
 
 impl World {
-    fn new() -> Self {
+    /// `longest` is for the side that was dialled.
+    fn new(longest: u16) -> Self {
         let now = Timestamp::from_millis(1_000);
-        let local = |fill: u8| Local {
+        let local = |fill: u8, longest_message: u16| Local {
             key: static_key(fill),
             features: FeatureSet::DEFAULT,
             chain_hash: [6; 32],
             deadlines: Deadlines::DEFAULT,
-            longest_message: ANY_LENGTH,
+            longest_message,
         };
-        let answerer = Connection::responder(local(RESPONDER[0]), None, ephemeral_key(RESPONDER[1]), now);
+        let answerer =
+            Connection::responder(local(RESPONDER[0], longest), None, ephemeral_key(RESPONDER[1]), now);
         let their_id = static_key(RESPONDER[0]).node_id();
-        let dialer = Connection::initiator(local(INITIATOR[0]), their_id, ephemeral_key(INITIATOR[1]), now);
-        Self { now, sides: [dialer, answerer].map(Side::new), room: vec![0; MAX_FRAME_LEN] }
+        let dialer = Connection::initiator(
+            local(INITIATOR[0], ANY_LENGTH),
+            their_id,
+            ephemeral_key(INITIATOR[1]),
+            now,
+        );
+        let sides = [Side::new(dialer, ANY_LENGTH), Side::new(answerer, longest)];
+        Self { now, sides, room: vec![0; MAX_FRAME_LEN] }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -193,9 +207,10 @@ impl World {
 }
 
 impl Side {
-    fn new(connection: Connection<Local>) -> Self {
+    fn new(connection: Connection<Local>, longest: u16) -> Self {
         Self {
             connection,
+            longest: longest.into(),
             wire: VecDeque::new(),
             inbox: Vec::new(),
             expected: VecDeque::new(),
@@ -228,15 +243,16 @@ impl Side {
             let wanted = received.wanted;
             match received.event {
                 Some(Event::Message { kind, message, .. }) => {
-                    // Other kinds that were sealed are the protocol's own and reported in another way, or not at all.
-                    let sent = loop {
-                        match self.expected.pop_front() {
-                            Some(sent) if sent == message => break true,
-                            Some(sent) => assert!(!arrives_as_message(&sent), "{sent:?} was lost"),
-                            None => break false,
-                        }
-                    };
-                    assert!(sent, "{kind} arrived and was never sent");
+                    assert!(message.len() <= self.longest);
+                    let was_sent = was_sent(&mut self.expected, |sent| sent == message);
+                    assert!(was_sent, "{kind} arrived and was never sent");
+                }
+                Some(Event::TooLong { kind, len }) => {
+                    let len = usize::from(len);
+                    assert!(len > self.longest);
+                    let is_it =
+                        |sent: &[u8]| sent.len() == len && sent.starts_with(&kind.get().to_be_bytes());
+                    assert!(was_sent(&mut self.expected, is_it), "a long {kind} was never sent");
                 }
                 Some(Event::Authenticated(id)) => {
                     assert_eq!(self.connection.their_id(), Some(id));
@@ -274,7 +290,19 @@ impl Side {
     }
 }
 
-/// Whether the message is reported as [`Event::Message`], as far as its type alone says.
+/// Takes off what was sealed up to the message that has arrived. Other kinds that were sealed are the protocol's own and reported
+/// in another way, or not at all.
+fn was_sent(expected: &mut VecDeque<Vec<u8>>, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    while let Some(sent) = expected.pop_front() {
+        if is_it(&sent) {
+            return true;
+        }
+        assert!(!arrives_as_message(&sent), "{sent:?} was lost");
+    }
+    false
+}
+
+/// Whether the message is reported as [`Event::Message`] or [`Event::TooLong`], as far as its type alone says.
 fn arrives_as_message(message: &[u8]) -> bool {
     message.starts_with(&[0x77, 0x77])
 }

@@ -8,6 +8,7 @@ use wire_core::limits::{MAX_MESSAGE_LEN, MAX_PING_PADDING, NO_PONG_BYTES};
 use wire_core::message::channel::channel_id_of;
 use wire_core::message::error::{ErrorMessage, WarningMessage};
 use wire_core::message::kind::{MessageType, split};
+use wire_core::message::onion_message::OnionMessage;
 use wire_core::message::ping::{Ping, Pong};
 
 /// The bytes are one message.
@@ -23,6 +24,7 @@ pub fn run(data: &[u8]) {
         MessageType::PING => ping(payload),
         MessageType::PONG => pong(payload),
         MessageType::INIT => crate::init::decode(payload),
+        MessageType::ONION_MESSAGE => onion_message(payload),
         _ => {}
     }
 }
@@ -68,6 +70,11 @@ fn ping(payload: &[u8]) {
 fn pong(payload: &[u8]) {
     let Ok(pong) = Pong::decode(payload) else { return };
     again(|writer| pong.encode(writer), |payload| assert_eq!(Pong::decode(payload), Ok(pong)));
+}
+
+fn onion_message(payload: &[u8]) {
+    let Ok(message) = OnionMessage::decode(payload) else { return };
+    again(|writer| message.encode(writer), |payload| assert_eq!(OnionMessage::decode(payload), Ok(message)));
 }
 
 /// Encodes into a buffer of a message's greatest size and hands the payload on.

@@ -128,8 +128,10 @@ impl World {
             }
             10 if !self.had_flood => {
                 self.had_flood = true;
-                let length = usize::from(script.byte() & 0x1f);
-                if script.byte() & 1 == 0 { self.send(length, FLOOD) } else { self.hear(length, FLOOD) }
+                // Rarely a flood, which takes a hundred times as long as all the rest.
+                let length = usize::from(script.byte());
+                let count = if length < 8 { FLOOD } else { length % 8 };
+                if script.byte() & 1 == 0 { self.send(length, count) } else { self.hear(length, count) }
             }
             _ => {
                 self.settle();
