@@ -19,6 +19,7 @@
 
 mod census;
 mod dice;
+mod ending;
 mod ledger;
 mod network;
 mod onions;

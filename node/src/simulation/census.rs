@@ -63,6 +63,9 @@ impl Census {
         one("strangers", self.arriving, pending_inbound.max(1));
         for queue in &self.queues {
             within("a send queue", *queue, (send_queue_messages, send_queue_bytes));
+            if queue.0 == 0 {
+                within("an empty send queue", *queue, (0, 0));
+            }
         }
         for backlog in &self.backlogs {
             // As much again for who comes and goes; the last may have a gap before it, and one that is alone any size.

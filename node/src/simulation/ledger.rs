@@ -336,8 +336,8 @@ impl Ledger {
     }
 }
 
-/// The port of the side that dialled.
-fn port(info: &PeerInfo) -> u16 {
+/// What tells a connection from all others: the port of the side that dialled.
+pub(super) fn port(info: &PeerInfo) -> u16 {
     match info.direction {
         Direction::In => info.address.port(),
         Direction::Out => info.seen_as.map_or(0, |address| address.port()),

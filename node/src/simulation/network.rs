@@ -96,6 +96,8 @@ pub(super) struct Finished {
     /// For what the end of this index wrote: whether some of it may not have come to be read, because the network has lost it
     /// or the other side has stopped reading first.
     pub(super) may_have_lost: [bool; 2],
+    /// Bytes that each end wrote.
+    pub(super) written: [usize; 2],
 }
 
 /// What is left of processes in the network.
@@ -157,19 +159,37 @@ impl Network {
         self.with(|state| state.link(from, to).cut_until = Some(Instant::now() + length));
     }
 
-    /// Good weather everywhere, and no link is cut.
+    /// Good weather everywhere, no link is cut, and what is under way arrives within a second.
     pub(super) fn calm_down(&self) {
         self.with(|state| {
             for link in state.links.values_mut() {
                 *link = Link { weather: Weather::calm(), cut_until: None };
             }
+            let soon = Instant::now() + Duration::from_secs(1);
+            let agenda = std::mem::take(&mut state.agenda).into_iter();
+            state.agenda = agenda.map(|((due, turn), what)| ((due.min(soon), turn), what)).collect();
+            for connection in state.connections.values_mut() {
+                connection.calm_down(Weather::calm().room, soon, &mut state.woken);
+            }
+            state.has_news = true;
         });
     }
 
-    /// One of the connections that both ends have open, if there are any.
-    pub(super) fn any_connection(&self, dice: &mut Dice) -> Option<u64> {
+    /// Whether a connection carries what both sides write.
+    pub(super) fn is_sound(&self, port: u16) -> bool {
+        self.with(|state| {
+            state.connections.values().any(|connection| connection.port == port && connection.is_sound())
+        })
+    }
+
+    /// One of the connections that both ends have open, between those hosts if they are given.
+    pub(super) fn any_connection(&self, between: Option<[Host; 2]>, dice: &mut Dice) -> Option<u64> {
         let open: Vec<u64> = self.with(|state| {
-            let open = state.connections.iter().filter(|(_, connection)| connection.is_whole());
+            let open = state.connections.iter().filter(|(_, connection)| {
+                let is_between =
+                    |hosts: [Host; 2]| connection.ends.iter().all(|end| hosts.contains(&end.host));
+                connection.is_whole() && between.is_none_or(is_between)
+            });
             open.map(|(number, _)| *number).collect()
         });
         (!open.is_empty()).then(|| dice.pick(&open))

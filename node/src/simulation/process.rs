@@ -144,6 +144,11 @@ impl Process {
             tasks.is_killed = true;
             tasks.running.values().cloned().collect()
         };
+        // Some of them go on for a moment, as on the other threads of a runtime that is shutting down.
+        let moments = self.dice().below(3);
+        for _ in 0..moments {
+            tokio::task::yield_now().await;
+        }
         running.iter().for_each(AbortHandle::abort);
         while self.task_count() > 0 {
             tokio::task::yield_now().await;

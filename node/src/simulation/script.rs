@@ -48,6 +48,7 @@ impl World {
             self.step().await;
             self.check_limits();
             let pause = match self.dice.below(12) {
+                _ if self.rush.is_some_and(|(.., left)| left > 0) => self.dice.millis(0..=300),
                 0..=4 => Duration::ZERO,
                 5..=8 => self.dice.millis(0..=20),
                 9 | 10 => self.dice.millis(0..=2_000),
@@ -60,13 +61,21 @@ impl World {
     }
 
     async fn step(&mut self) {
+        if let Some((from, to, left @ 1..)) = self.rush {
+            self.rush = Some((from, to, left - 1));
+            return self.hurry(from, to);
+        }
         match self.dice.below(100) {
-            0..=17 => self.connect(),
+            0..=14 => self.connect(),
+            15..=17 => self.meet(),
             18..=21 => self.disconnect(),
             22..=42 => self.send(),
             43..=49 => self.send_in_turn(),
             50..=52 => self.send_with(),
-            53..=55 => self.broadcast(),
+            53..=55 => {
+                let from = self.dice.below(self.sites.len());
+                self.send_to_all(from);
+            }
             56..=58 => self.ping(),
             59..=67 => self.ask(),
             68..=70 => self.subscribe(),
@@ -98,12 +107,38 @@ impl World {
         let (from, to) = self.two();
         let both = self.dice.one_in(4);
         for (from, to) in [(from, to), (to, from)].into_iter().take(1 + usize::from(both)) {
-            let Some(running) = self.sites[from].running.clone() else { continue };
-            let Some(node) = running.node.get() else { continue };
-            let (id, host) = (self.sites[to].id, self.sites[to].host);
-            self.operate(&running, format!("connect n{}", host.0), CONNECT, async move {
-                node.connect(id, host.address()).await.map_or_else(|no| no.to_string(), |_| "done".to_owned())
-            });
+            self.dial(from, to);
+        }
+    }
+
+    fn dial(&self, from: usize, to: usize) {
+        let Some(running) = &self.sites[from].running else { return };
+        let Some(node) = running.node.get() else { return };
+        let (id, host) = (self.sites[to].id, self.sites[to].host);
+        self.operate(running, format!("connect n{}", host.0), CONNECT, async move {
+            node.connect(id, host.address()).await.map_or_else(|no| no.to_string(), |_| "done".to_owned())
+        });
+    }
+
+    /// Both sides dial at once, and before they have found out which connection they keep, much happens between them.
+    fn meet(&mut self) {
+        let (from, to) = self.two();
+        self.dial(from, to);
+        self.dial(to, from);
+        self.rush = Some((from, to, 12));
+    }
+
+    fn hurry(&mut self, from: usize, to: usize) {
+        match self.dice.below(8) {
+            0..=2 => self.send_some(from, to),
+            3..=5 => self.send_some(to, from),
+            6 => {
+                let between = [self.sites[from].host, self.sites[to].host];
+                if let Some(number) = self.network.any_connection(Some(between), &mut self.dice) {
+                    self.network.reset(number);
+                }
+            }
+            _ => self.dial(from, to),
         }
     }
 
@@ -127,7 +162,13 @@ impl World {
 
     /// A few messages at once, without waiting.
     fn send(&mut self) {
-        let Some((running, from, to)) = self.pair() else { return };
+        if let Some((_, from, to)) = self.pair() {
+            self.send_some(from, to);
+        }
+    }
+
+    fn send_some(&mut self, from: usize, to: usize) {
+        let Some(running) = self.sites[from].running.clone() else { return };
         let Some(node) = running.node.get() else { return };
         let (mut accepted, count) = (0, self.dice.pick(&[1, 2, 5, 20, 40]));
         let (process, here, there) = (running.process.number, self.sites[from].host, self.sites[to].host);
@@ -188,16 +229,16 @@ impl World {
     }
 
     /// The same call to several peers. Each gets a message of its own all the same, so that it can be told apart.
-    fn broadcast(&mut self) {
-        let Some((running, from, _)) = self.pair() else { return };
+    pub(super) fn send_to_all(&mut self, from: usize) {
+        let Some(running) = self.sites[from].running.clone() else { return };
         let Some(node) = running.node.get() else { return };
         let (process, here, kind) = (running.process.number, self.sites[from].host, self.kind());
-        for to in 0..self.sites.len() {
+        for to in (0..self.sites.len()).filter(|to| *to != from) {
             let (id, there) = (self.sites[to].id, self.sites[to].host);
             let Some(draft) = self.books.ledger().draft(process, here, there, 0, kind) else { continue };
             for (_, sent) in node.broadcast_custom_message([&id], kind, &draft.payload) {
                 if sent.is_ok() {
-                    self.books.ledger().accepted(&draft, node.peer(&self.sites[to].id).as_ref());
+                    self.books.ledger().accepted(&draft, node.peer(&id).as_ref());
                 }
             }
         }
@@ -275,7 +316,7 @@ impl World {
 
     /// Something happens to one of the connections.
     fn harm(&mut self) {
-        let Some(number) = self.network.any_connection(&mut self.dice) else { return };
+        let Some(number) = self.network.any_connection(None, &mut self.dice) else { return };
         let end = self.dice.below(2);
         match self.dice.below(4) {
             0 | 1 => self.network.reset(number),

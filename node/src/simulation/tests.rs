@@ -14,11 +14,11 @@ use super::{Story, Sums, run};
 /// Runs in the ordinary tests; `cargo xtask simulate` has thousands.
 const USUAL: u64 = 60;
 
-/// How long one run may take, of real time: a thousand times as long as it does.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long one run may take, of real time: hundreds of times as long as it does.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After so many failed runs the others are not made.
-const MOST_FAILURES: usize = 10;
+const MOST_FAILURES: usize = 5;
 
 /// How many of a failed run's lines are shown; all of them when it runs alone.
 const LAST_LINES: usize = 60;

@@ -6,12 +6,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::census::Census;
 use super::dice::Dice;
-use super::ledger::{Ended, Ledger, Sums};
-use super::network::{Death, Leftovers, Network};
+use super::ledger::Ledger;
+use super::network::{Death, Network};
 use super::onions::Onions;
 use super::process::{Host, Process};
 use super::site::{Running, Site};
@@ -31,9 +31,11 @@ pub(super) struct World {
     pub(super) sites: Vec<Site>,
     pub(super) strangers: Arc<Process>,
     /// Processes whose program has let go of its node.
-    over: Vec<Arc<Process>>,
-    killed: BTreeSet<usize>,
+    pub(super) over: Vec<Arc<Process>>,
+    pub(super) killed: BTreeSet<usize>,
     processes: usize,
+    /// Two sites between which much happens for so many steps.
+    pub(super) rush: Option<(usize, usize, usize)>,
 }
 
 /// What is noted down in the course of a run, by tasks of all processes.
@@ -47,9 +49,9 @@ pub(super) struct Books {
 
 /// What was asked of nodes and has not ended.
 #[derive(Default)]
-struct Operations {
+pub(super) struct Operations {
     next: usize,
-    under_way: BTreeMap<usize, (usize, String, Instant)>,
+    pub(super) under_way: BTreeMap<usize, (usize, String, Instant)>,
 }
 
 impl Books {
@@ -61,11 +63,11 @@ impl Books {
         self.onions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn operations(&self) -> MutexGuard<'_, Operations> {
+    pub(super) fn operations(&self) -> MutexGuard<'_, Operations> {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn name(&self, id: &NodeId) -> String {
+    pub(super) fn name(&self, id: &NodeId) -> String {
         self.names.get(id).map_or_else(|| id.to_string(), |host| format!("n{}", host.0))
     }
 }
@@ -92,7 +94,8 @@ impl World {
         }
         let strangers = Process::new(0, STRANGERS, &network, &trace, dice.split());
         let (over, killed) = (Vec::new(), BTreeSet::new());
-        let mut world = World { dice, trace, network, books, sites, strangers, over, killed, processes: 0 };
+        let mut world =
+            World { dice, trace, network, books, sites, strangers, over, killed, processes: 0, rush: None };
         for index in 0..world.sites.len() {
             world.start(index).await;
         }
@@ -194,78 +197,8 @@ impl World {
         self.over.iter().any(|process| process.host == host && open(process))
     }
 
-    fn nodes(&self) -> impl Iterator<Item = (&Site, Node)> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&Site, Node)> {
         self.sites.iter().filter_map(|site| Some((site, site.running.as_ref()?.node.get()?)))
-    }
-
-    /// Everybody hangs up, in good weather. When nothing happens any more, nothing may be left.
-    pub(super) async fn end(mut self) -> Sums {
-        self.trace.note(format_args!("everybody hangs up"));
-        self.network.calm_down();
-        for _ in 0..4 {
-            for (site, node) in self.nodes() {
-                for peer in node.peers() {
-                    let (books, node) = (Arc::clone(&self.books), node.clone());
-                    let name = format!("disconnect {}", books.name(&peer.id));
-                    if let Some(running) = &site.running {
-                        self.operate(running, name, Duration::from_secs(10), async move {
-                            node.disconnect(&peer.id)
-                                .await
-                                .err()
-                                .map_or("done".to_owned(), |no| no.to_string())
-                        });
-                    }
-                }
-            }
-            // Longer than any attempt to connect, any deadline of a handshake, and any thinking of a doorman.
-            sleep(Duration::from_mins(5)).await;
-            if self.nodes().all(|(_, node)| Census::of(&node).is_quiet()) {
-                break;
-            }
-        }
-        for (process, name, begun) in self.books.operations().under_way.values() {
-            self.trace.violation(format_args!("process {process}: {name} has not ended since {begun:?}"));
-        }
-        for (site, node) in self.nodes() {
-            let name = format!("n{}", site.host.0);
-            Census::of(&node).check_empty(&name, &self.trace);
-            let traffic = node.onion_traffic();
-            if traffic.received != traffic.delivered + traffic.forwarded + traffic.dropped {
-                self.trace.violation(format_args!("{name} has lost onions without a word: {traffic:?}"));
-            }
-        }
-        for process in self.sites.iter().filter_map(|site| site.running.as_ref()).map(|one| &one.process) {
-            self.check_open(process, &Leftovers { listeners: 1, sockets: 0 });
-        }
-        for index in 0..self.sites.len() {
-            self.let_go(index, Goodbye::Shutdown);
-        }
-        // What is left of the programs hears that its node has stopped.
-        self.strangers.kill().await;
-        sleep(Duration::from_mins(5)).await;
-        for process in &self.over {
-            self.check_open(process, &Leftovers { listeners: 0, sockets: 0 });
-            let tasks = process.task_count();
-            if tasks > 0 {
-                self.trace.violation(format_args!("process {} has {tasks} tasks left", process.number));
-            }
-        }
-        let finished = self.network.finished();
-        let connections = |process: usize, host: Host| {
-            let ended = finished.iter().flat_map(|one| {
-                let ends = (0..2).filter(|end| one.processes[*end] == process && one.hosts[1 - end] == host);
-                ends.map(|end| Ended { port: one.port, may_have_lost: one.may_have_lost[end] })
-            });
-            ended.collect()
-        };
-        self.books.ledger().conclude(connections, &self.killed)
-    }
-
-    fn check_open(&self, process: &Process, allowed: &Leftovers) {
-        let left = self.network.leftovers_of(process.number);
-        if left != *allowed {
-            self.trace.violation(format_args!("process {} has {left:?} open", process.number));
-        }
     }
 }
 

@@ -2,14 +2,20 @@
 //!
 //! Of a message that is neither delivered nor reported is asked on which connection it can have been lost: one that it went
 //! into or moved to; that may have lost something; over which nothing arrived that was accepted later; at whose end nothing was
-//! reported that was accepted before; and after which nothing earlier arrived over the connections that took its place. If there
-//! is none, it was lost without a word.
+//! reported that was accepted before; after which nothing earlier arrived over the connections that took its place; and on which
+//! enough was written for it and all that arrived. If there is none, it was lost without a word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Accepted, Fate, Flow, Ledger, Reader};
 use crate::CloseReason;
 use crate::simulation::process::Host;
+
+/// What a side writes before any message: two acts or one, and an `init` with its chain (BOLT 8; BOLT 1).
+const LEAST_PREFACE: usize = 50 + 18 + 2 + 2 + 2 + 34 + 16;
+
+/// What a frame has more than type and payload, and the type (BOLT 8).
+const FRAME_AND_TYPE: usize = 18 + 2 + 16;
 
 /// What became of all messages.
 #[derive(Debug, Default, Clone, Copy)]
@@ -33,6 +39,8 @@ pub(in crate::simulation) struct Ended {
     pub(in crate::simulation) port: u16,
     /// Some of what the sender wrote may not have come to be read.
     pub(in crate::simulation) may_have_lost: bool,
+    /// Bytes that the sender wrote.
+    pub(in crate::simulation) written: usize,
 }
 
 impl Ledger {
@@ -57,13 +65,24 @@ impl Ledger {
             }
             // Whom a doorman turns away, or who leaves before it has made up its mind, was never heard.
             let is_deaf = receivers.clone().any(|reader| reader.has_doorman);
-            let may_have_lost: BTreeMap<u16, bool> = connections(*process, *to)
-                .iter()
+            let connections = connections(*process, *to);
+            let may_have_lost: BTreeMap<u16, bool> = (connections.iter())
                 .map(|ended| {
                     let is_ended_there = self.own_ends.contains(&(*to, ended.port));
                     (ended.port, ended.may_have_lost || is_ended_there || is_deaf)
                 })
                 .collect();
+            // Bytes of each connection that are not in what arrived over it.
+            let mut rest: BTreeMap<u16, usize> = (connections.iter())
+                .map(|ended| (ended.port, ended.written.saturating_sub(LEAST_PREFACE)))
+                .collect();
+            for message in &flow.accepted {
+                if let Fate::Delivered(port) = message.fate
+                    && let Some(rest) = rest.get_mut(&port)
+                {
+                    *rest = rest.saturating_sub(message.len + FRAME_AND_TYPE);
+                }
+            }
             let was_killed = killed.contains(process);
             let peer = self.hosts.iter().find(|(_, host)| *host == to).map(|(id, _)| id);
             let history = peer.and_then(|peer| sender.peers.get(peer)).map(Vec::as_slice);
@@ -78,7 +97,13 @@ impl Ledger {
                 if message.fate != Fate::Open {
                     continue;
                 }
-                if case.ways(message).into_iter().any(|port| case.can_have_lost(port, place)) {
+                let wire_len = message.len + FRAME_AND_TYPE;
+                let lost_on = case.ways(message).into_iter().find(|port| {
+                    let is_enough = rest.get(port).is_some_and(|rest| *rest >= wire_len);
+                    is_enough && case.can_have_lost(*port, place)
+                });
+                if let Some(rest) = lost_on.and_then(|port| rest.get_mut(&port)) {
+                    *rest -= wire_len;
                     sums.broken_off += 1;
                 } else if was_killed && !case.was_overtaken(place) {
                     sums.killed += 1;

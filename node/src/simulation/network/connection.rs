@@ -13,7 +13,8 @@ use crate::simulation::process::Host;
 /// Two ends, and a pipe from each to the other.
 #[derive(Debug)]
 pub(super) struct Connection {
-    port: u16,
+    /// Of the side that dialled.
+    pub(super) port: u16,
     /// Who dialled comes first.
     pub(super) ends: [End; 2],
     /// What the end of the same index writes.
@@ -54,6 +55,8 @@ pub(super) struct Pipe {
     pub(super) damages_next: bool,
     /// Some bytes did not come to be read as they were written.
     pub(super) has_lost: bool,
+    /// Bytes that the writer was told are written.
+    pub(super) written: usize,
 }
 
 #[derive(Debug)]
@@ -96,12 +99,28 @@ impl Connection {
             swallows: false,
             damages_next: false,
             has_lost: false,
+            written: 0,
         });
         Connection { port, ends: [client, server], pipes }
     }
 
     pub(super) fn is_whole(&self) -> bool {
         self.ends.iter().all(|end| !end.is_closed && end.failure.is_none())
+    }
+
+    /// Nothing is broken, and neither side has begun to close.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_open = |pipe: &Pipe| !pipe.swallows && !pipe.has_ended;
+        self.is_whole() && self.pipes.iter().all(is_open) && self.ends.iter().all(|end| !end.has_shut)
+    }
+
+    /// Has as much room as in good weather, and nothing that is sent from now on waits for longer than until then.
+    pub(super) fn calm_down(&mut self, room: usize, soon: Instant, woken: &mut Vec<Waker>) {
+        for pipe in &mut self.pipes {
+            pipe.room = pipe.room.max(room);
+            pipe.latest = pipe.latest.map(|latest| latest.min(soon));
+        }
+        woken.extend(self.ends.iter_mut().filter_map(|end| end.writer.take()));
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -121,6 +140,7 @@ impl Connection {
             processes: [0, 1].map(|end| self.ends[end].process),
             hosts: [0, 1].map(|end| self.ends[end].host),
             may_have_lost,
+            written: [0, 1].map(|end| self.pipes[end].written),
         }
     }
 

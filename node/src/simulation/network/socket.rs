@@ -195,6 +195,7 @@ impl State {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         let (here, there) = (connection.ends[end].host, connection.ends[1 - end].host);
         let pipe = &mut connection.pipes[end];
+        pipe.written += bytes.len();
         if pipe.swallows {
             pipe.has_lost = true;
             return;
