@@ -128,8 +128,8 @@ fn judge(
         let typical = part.latency.typical_p99.as_secs_f64() / quiet.typical_p99.as_secs_f64();
         worst = worst.max(ratio);
         figures.add(
-            &format!("latency of honest messages, {}: median, 99th percentile, longest, 99th percentile of a typical second", part.name),
-            format!("{} (99th percentiles {ratio:.2} and {typical:.2} of the quiet ones)", part.latency.times()),
+            &format!("latency of honest messages, {}", part.name),
+            format!("{}; 99 % are {ratio:.2} and {typical:.2} of the quiet ones", part.latency.times()),
         );
         figures.add(
             &format!("slowest newcomer, {}", part.name),

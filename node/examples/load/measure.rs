@@ -60,7 +60,7 @@ impl Latency {
     pub(crate) fn times(&self) -> String {
         let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
         let [p50, p99, max, typical] = [self.p50, self.p99, self.max, self.typical_p99].map(millis);
-        format!("{p50:.2} / {p99:.2} / {max:.2} ms, {typical:.2} ms")
+        format!("median {p50:.2}, 99 % {p99:.2}, longest {max:.2}, 99 % of a typical second {typical:.2} ms")
     }
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} (median / 99 % / longest, 99 % of a typical second), {} sent, {} lost, slowest newcomer {} ms",
+            "{}; {} sent, {} lost, slowest newcomer {} ms",
             self.times(),
             self.sent,
             self.lost,
