@@ -14,8 +14,8 @@ pub(crate) struct Options {
     /// Hostile peers of each of three kinds: that flood and never read, that say nothing, that send a byte a second
     #[arg(long, default_value_t = 100)]
     hostile: u32,
-    /// How long each of the five parts is measured
-    #[arg(long, default_value_t = 3)]
+    /// How long each of the six parts lasts, the first of which is to warm up
+    #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Messages a second of all honest peers together
     #[arg(long, default_value_t = 1_000)]
