@@ -50,8 +50,13 @@ fn last_run(promise: &Promise, figures: &Figures) -> Result<String> {
         let Some(proof) = PROOFS.iter().find(|proof| proof.figures.contains(file)) else {
             bail!("the promise \"{}\" names figures of {file}, which no proof writes", promise.words);
         };
-        match (figures.get(&group(proof, file), what), figures.get(proof.name, "outcome")) {
-            (Some(value), _) => cells.push(format!("{file}, {what}: {value}")),
+        // What stands behind a colon explains the value, and is its proof's business.
+        let is_meant = |name: &str| {
+            name.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        };
+        let figure = figures.of(&group(proof, file)).iter().find(|(name, _)| is_meant(name));
+        match (figure, figures.get(proof.name, "outcome")) {
+            (Some((name, value)), _) => cells.push(format!("{file}, {name}: {value}")),
             (None, None) => {}
             (None, Some(outcome)) if !outcome.starts_with(PASSED) => {
                 cells.push(format!("**{} has failed**", proof.name));
@@ -128,6 +133,18 @@ mod tests {
         figures.set(&group(proof, file), [("something else", "1".into())]);
         figures.set(proof.name, [("outcome", "passed on a day in 1 s".into())]);
         assert!(page(&figures).unwrap_err().to_string().contains("has none of that name"));
+    }
+
+    #[test]
+    fn a_figure_may_be_explained_behind_a_colon() {
+        let (proof, file) = named();
+        let promise = PROMISES.iter().find(|promise| !promise.figures.is_empty()).unwrap();
+        let mut figures = Figures::default();
+        let names: Vec<String> =
+            promise.figures.iter().map(|figure| format!("{}: of what kind", figure.what)).collect();
+        figures.set(&group(proof, file), names.iter().map(|name| (name.as_str(), "7".to_owned())));
+        figures.set(proof.name, [("outcome", "passed on a day in 1 s".into())]);
+        assert!(page(&figures).unwrap().contains(&format!("{file}, {}: 7", names[0])));
     }
 
     #[test]
