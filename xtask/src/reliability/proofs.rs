@@ -52,14 +52,6 @@ pub(super) const PROOFS: &[Proof] = &[
         figures: &[],
     },
     Proof {
-        name: "fuzz",
-        about: "Every fuzz target from its corpus on, with new inputs that libFuzzer makes of it: our own models, and LDK and other \
-                parsers beside us.",
-        full: &["xtask", "fuzz", "all", "--seconds", "60"],
-        quick: &["xtask", "fuzz", "all", "--seconds", "5"],
-        figures: &["fuzz"],
-    },
-    Proof {
         name: "faults",
         about: "Real daemons whose processes, disks, descriptors and clocks fail under them.",
         full: &["test", "--package=oddwire-rpc", "--test=faults"],
