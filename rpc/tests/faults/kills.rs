@@ -35,23 +35,23 @@ const NUMBERED: &str = "8001";
 const MARK: &str = "8003";
 
 /// A node whose directory outlives its processes.
-struct Node {
+pub(crate) struct Node {
     _directory: TempDir,
     dir: PathBuf,
-    daemon: Daemon,
+    pub(crate) daemon: Daemon,
     /// Has heard all messages since the process started, and what did not go out.
-    subscriber: Client,
+    pub(crate) subscriber: Client,
 }
 
 impl Node {
-    fn new() -> Node {
+    pub(crate) fn new() -> Node {
         let directory = tempfile::tempdir().unwrap();
         let dir = directory.path().to_owned();
         let (daemon, subscriber) = start(&dir);
         Node { _directory: directory, dir, daemon, subscriber }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(&self.dir).unwrap()
     }
 
@@ -59,7 +59,7 @@ impl Node {
         Pid::from_child(&self.daemon.process.child)
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.daemon.process.child.wait().unwrap();
         (self.daemon, self.subscriber) = start(&self.dir);
     }
@@ -373,11 +373,11 @@ fn a_first_write_that_is_killed_leaves_a_datastore_that_opens() {
 }
 
 /// The numbers in messages, without looking at the round.
-fn numbers_of(messages: impl Iterator<Item = Value>) -> Vec<u64> {
+pub(crate) fn numbers_of(messages: impl Iterator<Item = Value>) -> Vec<u64> {
     messages.map(|message| number_of(&message)).collect()
 }
 
-fn number_of(message: &Value) -> u64 {
+pub(crate) fn number_of(message: &Value) -> u64 {
     let payload = message["params"]["payload"].as_str().unwrap_or_else(|| panic!("{message}"));
     u64::from_str_radix(&payload[NUMBERED.len() + 16..NUMBERED.len() + 32], 16).unwrap()
 }
@@ -388,6 +388,6 @@ fn is_from_round(message: &Value, round: u64) -> bool {
 }
 
 /// In order, nothing twice, nothing missing.
-fn assert_counts(numbers: &[u64]) {
+pub(crate) fn assert_counts(numbers: &[u64]) {
     assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "{numbers:?}");
 }

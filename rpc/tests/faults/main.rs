@@ -12,6 +12,7 @@
     reason = "a panic is how a test fails, in its helpers too"
 )]
 
+mod account;
 mod chance;
 mod client;
 mod clock;

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
@@ -13,7 +14,7 @@ use crate::client::Client;
 use crate::disk::{NOBODY, unprivileged};
 use crate::figures::record;
 use crate::fixture::{Plugins, option};
-use crate::running::{Daemon, Process, oddwired, text};
+use crate::running::{Daemon, Process, follow, oddwired};
 
 #[test]
 fn a_key_that_others_may_read_is_refused_before_anything_runs() {
@@ -24,24 +25,32 @@ fn a_key_that_others_may_read_is_refused_before_anything_runs() {
     let key = dir.path().join("regtest/hsm_secret");
     fs::write(&key, [7; 32]).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
-    let refused = oddwired(dir.path()).stdin(Stdio::null()).output().unwrap();
-    let said = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let (said, printed) = refusal(dir.path());
     let mend = format!("chmod 400 {}", key.display());
     assert!(said.contains("mode 0640") && said.contains(&mend), "{said}");
-    assert!(!text(&refused.stdout).contains("standard error"), "the plugin was started");
+    assert!(!printed.contains("standard error"), "the plugin was started");
     fs::remove_file(plugin).unwrap();
 
     // What the message says mends it.
     assert!(Command::new("sh").args(["-c", &mend]).status().unwrap().success());
     drop(Daemon::start(dir.path(), &[]));
     fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
-    let refused = oddwired(dir.path()).stdin(Stdio::null()).output().unwrap();
-    assert!(text(&refused.stderr).contains(&format!("chmod o-w {}", dir.path().display())), "{refused:?}");
+    let (said, _) = refusal(dir.path());
+    assert!(said.contains(&format!("chmod o-w {}", dir.path().display())), "{said}");
     record(
         "a key that others may read, a directory that all may write in",
         "refused, with the command that mends it",
     );
+}
+
+/// What a daemon that must not start says on standard error, and on standard output before that.
+fn refusal(dir: &Path) -> (String, String) {
+    let mut process = Process::spawn(oddwired(dir).stderr(Stdio::piped()));
+    let said = follow(process.child.stderr.take().unwrap());
+    let (status, printed) = process.wait();
+    let said: Vec<String> = said.iter().collect();
+    assert_eq!(status.code(), Some(1), "{said:?}");
+    (said.join("\n"), printed.join("\n"))
 }
 
 /// Ends a daemon in the way that leaves a core behind, if anything does. Answers whether the system made one.
