@@ -12,28 +12,31 @@ const END: MessageType = MessageType::new(32_771);
 /// Far more than the backlog holds.
 const COUNT: u32 = 50_000;
 
-async fn flood(peer: &mut RawPeer) {
-    for start in (0..COUNT).step_by(1_000) {
-        let frames: Vec<u8> =
-            (start..start + 1_000).flat_map(|number| peer.seal(&odd(&number.to_be_bytes()))).collect();
-        peer.stream.write_all(&frames).await.unwrap();
-    }
+/// All frames of it, so that nothing but the node sets the pace.
+fn flood(peer: &mut RawPeer) -> Vec<u8> {
+    (0..COUNT).flat_map(|number| peer.seal(&odd(&number.to_be_bytes()))).collect()
+}
+
+/// What the program does with each message: it takes longer than reading one, and far less than a tenth of a millisecond.
+fn work() {
+    let sum = (0..500_u32).fold(0, |sum: u32, number| std::hint::black_box(sum ^ number).rotate_left(5));
+    std::hint::black_box(sum);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_reads_misses_nothing() {
     let mut limits = Limits::default();
-    limits.backlog_events = 4_096;
+    limits.backlog_events = 8_192;
     let node = start_with(1, limits).await;
     let mut inbox = node.subscribe(EventFilter::messages());
     let mut peer = RawPeer::open(&node, 7).await;
+    let frames = flood(&mut peer);
     let sending = tokio::spawn(async move {
-        flood(&mut peer).await;
+        peer.stream.write_all(&frames).await.unwrap();
         peer
     });
     for number in 0..COUNT {
-        // Slower than the peer.
-        tokio::task::yield_now().await;
+        work();
         match inbox.next().await {
             Some(Delivery::Event(event)) => drop(event),
             other => panic!("{other:?} instead of message {number}"),
@@ -51,7 +54,8 @@ async fn a_program_that_does_not_read_is_not_waited_for_in_the_end() {
     let mut stuck = node.subscribe(EventFilter::messages());
     let mut end = node.subscribe(EventFilter::messages().of_types([END]));
     let mut peer = RawPeer::open(&node, 7).await;
-    flood(&mut peer).await;
+    let frames = flood(&mut peer);
+    peer.stream.write_all(&frames).await.unwrap();
     peer.send(&END.get().to_be_bytes()).await;
     assert_eq!(next_message(&mut end).await, b"");
     // Told in its place: at the end, since nothing fitted any more.
