@@ -111,10 +111,14 @@ impl PeerTask {
         let Some(mut left) = turn.budget(session.shared.limits.frames_per_turn) else { return false };
         while session.may_read() {
             if left.frames == 0 || left.reads == 0 {
+                let was_long = matches!(turn, Turn::Long(_));
                 // Given back before it is asked for again: others were first.
                 *turn = Turn::Short;
                 *turn = session.shared.long_turns.next();
-                return matches!(turn, Turn::Long(_));
+                match turn.budget(session.shared.limits.frames_per_turn) {
+                    Some(more) if !was_long => left = more,
+                    more => return more.is_some(),
+                }
             }
             if reader.has_unread() {
                 reader.resume(|bytes| session.digest(now, bytes, &mut left.frames));
