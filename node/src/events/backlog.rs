@@ -138,7 +138,7 @@ impl Backlog {
     }
 
     /// Events and bytes.
-    #[cfg(test)]
+    #[cfg(all(test, not(oddwire_loom)))]
     pub(super) fn size(&self) -> (usize, usize) {
         (self.waiting.len(), self.bytes)
     }

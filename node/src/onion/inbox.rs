@@ -82,7 +82,7 @@ impl Inbox {
     }
 
     /// Messages and bytes.
-    #[cfg(test)]
+    #[cfg(all(test, not(oddwire_loom)))]
     pub(super) fn size(&self) -> (usize, usize) {
         let state = self.lock();
         (state.queue.len(), state.bytes)
