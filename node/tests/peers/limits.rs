@@ -101,6 +101,23 @@ async fn a_peer_that_never_reads_fills_its_queue_and_is_closed() {
 }
 
 #[tokio::test]
+async fn an_end_that_has_a_deadline_tells_what_it_left_unsent() {
+    let mut limits = Limits::default();
+    limits.drain = PATIENCE;
+    (limits.send_queue_messages, limits.send_queue_bytes) = (100, 1_000_000);
+    let node = start_with(1, limits).await;
+    let mut events = node.subscribe(EventFilter::messages().and_unsent());
+    let peer = RawPeer::open(&node, 7).await;
+    send_until_stuck(&node, &peer.id).await;
+    let end = node.shutdown_within(Duration::from_millis(100));
+    tokio::time::timeout(PATIENCE / 2, end).await.unwrap();
+    let Event::Disconnected { id, unsent, .. } = next(&mut events).await else { panic!("not disconnected") };
+    assert_eq!(id, peer.id);
+    assert!(!unsent.is_empty());
+    assert!(events.next().await.is_none(), "the node has ended");
+}
+
+#[tokio::test]
 async fn who_waits_in_line_is_sent_last_and_a_pong_before_all_that_is_queued() {
     let mut limits = Limits::default();
     (limits.send_queue_messages, limits.send_queue_bytes) = (100, 1_000_000);
