@@ -4,11 +4,13 @@
 //! {"peer":"02ab..","type":30583,"payload":"77770012","time":"2026-11-21T01:02:03.004Z","number":1}
 //! {"type":30583,"payload":"77770012","time":"2026-11-21T01:02:03.004Z","number":2,"hops":{}}
 //! {"gap":3}
+//! {"unsent":{"peer":"02ab..","type":30583,"length":4,"payload":"77770012","reason":"the peer closed the connection"}}
 //! ```
 //!
 //! `payload` starts with the two bytes of the type, as in Core Lightning's `custommsg`, so that `sendcustommsg` takes it as
 //! it is. What came over several hops has `hops` and no `peer`: nobody knows who sent it. A `gap` says in its place how many
-//! messages were dropped because this reader was too slow, or that they are not kept any more. Every line is flushed.
+//! messages were dropped because this reader was too slow, or that they are not kept any more. `unsent`, if it is asked for, is a
+//! message of this node's own that did not go out. Every line is flushed.
 //! Once messages are being collected, [`READY`] appears on standard error, so that a script knows when to provoke one.
 
 use std::io::{self, Write};
@@ -29,8 +31,8 @@ use crate::client::{Client, ClientError, Notification};
 const READY: &str = "# listening";
 
 /// What `help listen` prints.
-pub(super) const PAGE: &str = "listen [--type N]... [--peer ID]... [--count N] [--from N [--epoch E]]
-======================================================================
+pub(super) const PAGE: &str = "listen [--type N]... [--peer ID]... [--count N] [--from N [--epoch E]] [--unsent]
+=================================================================================
 
 Prints every custom message that peers send, as it comes, one JSON object a line:
 
@@ -46,6 +48,7 @@ the run of the daemon that the numbers belong to; \"# listening\" says that from
   --count N   end after so many messages
   --from N    begin with message number N, if it is kept; a listener that saw 7 last goes on with 8
   --epoch E   with --from: refuse if the daemon was started anew since, and its numbers with it
+  --unsent    also a line {\"unsent\":{...}} for each message of ours that was accepted and did not go out, with the reason
 
 It ends with status 0 after the count, on SIGINT or SIGTERM, or when nobody reads its output any longer; with status 1 if the
 daemon refuses or goes away.
@@ -81,6 +84,10 @@ pub(super) struct ListenOptions {
     /// With --from: the epoch that the number belongs to
     #[arg(help_heading = HEADING, long, value_name = "E", requires = "from")]
     epoch: Option<Epoch>,
+
+    /// Also messages of ours that were accepted and did not go out
+    #[arg(help_heading = HEADING, long)]
+    unsent: bool,
 }
 
 /// A message type as people write it: decimal, or hex behind `0x`.
@@ -95,7 +102,11 @@ fn message_type(text: &str) -> Result<u16, &'static str> {
 impl ListenOptions {
     /// Whether any of them was given.
     pub(super) fn any(&self) -> bool {
-        !self.types.is_empty() || !self.peers.is_empty() || self.count.is_some() || self.from.is_some()
+        !self.types.is_empty()
+            || !self.peers.is_empty()
+            || self.count.is_some()
+            || self.from.is_some()
+            || self.unsent
     }
 }
 
@@ -139,7 +150,7 @@ async fn print_messages(client: &mut Client, options: &ListenOptions) -> Result<
                 print(text).await?;
                 left = left.map(|left| left - 1);
             }
-            Some(Line::Gap(text)) => print(text).await?,
+            Some(Line::Aside(text)) => print(text).await?,
             None => {}
         }
     }
@@ -167,6 +178,9 @@ fn subscription(options: &ListenOptions) -> serde_json::Value {
     if let Some(epoch) = options.epoch {
         params.insert("epoch".to_owned(), epoch.to_string().into());
     }
+    if options.unsent {
+        params.insert("unsent".to_owned(), true.into());
+    }
     params.into()
 }
 
@@ -183,7 +197,8 @@ async fn print(text: String) -> Result<(), CliError> {
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Message(String),
-    Gap(String),
+    /// One that does not count as a message.
+    Aside(String),
 }
 
 /// The line for a notification; other notifications have none.
@@ -215,11 +230,24 @@ fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
         #[serde(skip_serializing_if = "Option::is_none")]
         hops: Option<&'a RawValue>,
     }
+    #[derive(Deserialize, Serialize)]
+    struct Unsent<'a> {
+        #[serde(borrow, rename(deserialize = "peer_id"))]
+        peer: &'a RawValue,
+        #[serde(borrow, rename = "type")]
+        kind: &'a RawValue,
+        #[serde(borrow)]
+        length: &'a RawValue,
+        #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+        payload: Option<&'a RawValue>,
+        #[serde(borrow)]
+        reason: &'a RawValue,
+    }
     #[derive(Deserialize)]
     struct Gap {
         missed: u64,
     }
-    let gap = |missed: u64| Line::Gap(format!("{{\"gap\":{missed}}}\n"));
+    let gap = |missed: u64| Line::Aside(format!("{{\"gap\":{missed}}}\n"));
     let (method, params) = match notification {
         Notification::Missed(missed) => return Ok(Some(gap(*missed))),
         Notification::Message { method, params } => (method.as_str(), params.get()),
@@ -231,6 +259,11 @@ fn line(notification: &Notification) -> Result<Option<Line>, ClientError> {
             let shown = Shown { peer: peer_id, kind, payload, time, number, hops };
             let text = serde_json::to_string(&shown).map_err(ClientError::Malformed)?;
             Ok(Some(Line::Message(text + "\n")))
+        }
+        "custommsg_unsent" => {
+            let unsent: Unsent = serde_json::from_str(params).map_err(ClientError::Malformed)?;
+            let text = serde_json::to_string(&unsent).map_err(ClientError::Malformed)?;
+            Ok(Some(Line::Aside(format!("{{\"unsent\":{text}}}\n"))))
         }
         "custommsg_gap" => {
             let Gap { missed } = serde_json::from_str(params).map_err(ClientError::Malformed)?;
@@ -279,8 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn what_did_not_go_out_is_a_line_of_its_own_with_a_payload_or_without() {
+        for payload in ["", r#""payload":"77770012","#] {
+            let params = format!(r#"{{"peer_id":"02ab","type":30583,"length":4,{payload}"reason":"R"}}"#);
+            let expected =
+                format!(r#"{{"unsent":{{"peer":"02ab","type":30583,"length":4,{payload}"reason":"R"}}}}"#);
+            assert_eq!(shown("custommsg_unsent", &params), Some(Line::Aside(expected + "\n")));
+        }
+    }
+
+    #[test]
     fn gaps_of_the_daemon_and_of_this_program_look_the_same() {
-        let expected = Some(Line::Gap("{\"gap\":3}\n".to_owned()));
+        let expected = Some(Line::Aside("{\"gap\":3}\n".to_owned()));
         assert_eq!(shown("custommsg_gap", r#"{"missed":3}"#), expected);
         assert_eq!(line(&Notification::Missed(3)).unwrap(), expected);
         assert_eq!(shown("log", "{}"), None);

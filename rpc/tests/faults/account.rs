@@ -7,6 +7,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use crate::chance::Chance;
 use crate::figures::record;
 use crate::kills::{Node, assert_counts, number_of, numbers_of};
+use crate::running::{Process, follow, oddwire_cli, wait_for};
 
 const ROUNDS: u64 = 8;
 /// Bytes that a frame has besides the message (BOLT 8: length, its tag, the body's tag).
@@ -26,6 +28,10 @@ const OVERHEAD: u64 = 2 + 16 + 16;
 fn what_was_accepted_was_written_or_is_told_as_unsent() {
     let mut chance = Chance::new(13);
     let (mut writer, mut reader) = (Node::new(), Node::new());
+    // What a person would look at.
+    let mut shown =
+        Process::spawn(oddwire_cli(&writer.daemon.dir).args(["listen", "--unsent"]).stderr(Stdio::piped()));
+    wait_for(&follow(shown.child.stderr.take().unwrap()), "# listening");
     let (mut accepted, mut written, mut unsent) = (0, 0, 0);
     for round in 0..ROUNDS {
         let relay = Relay::start(&writer, chance.below(2_000_000));
@@ -71,6 +77,10 @@ fn what_was_accepted_was_written_or_is_told_as_unsent() {
         for (number, message) in (whole..).zip(&told) {
             assert_eq!(message["method"], "custommsg_unsent");
             assert_eq!(message["params"]["length"], frames[usize::try_from(number).unwrap()] - OVERHEAD);
+            let line: Value = serde_json::from_str(&shown.wait_for_line("unsent")).unwrap();
+            for member in ["length", "payload", "reason"] {
+                assert_eq!(line["unsent"].get(member), message["params"].get(member));
+            }
             assert!(message["params"].get("payload").is_none() || number_of(message) == number, "{message}");
         }
         reader.daemon.call(&["disconnect", &writer.daemon.id, "true"]);
