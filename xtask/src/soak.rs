@@ -176,7 +176,9 @@ fn kill_again_and_again(carol: &Daemon, streams: &[Arc<Stream>], mut dice: Dice,
             }
             thread::sleep(LOOK);
         }
-        let since: Vec<u64> = streams.iter().map(|stream| stream.next()).collect();
+        for stream in streams {
+            stream.note_kill();
+        }
         let lived = carol.kill().and_then(|()| {
             thread::sleep(Duration::from_millis(dice.below(1_000)));
             carol.run()
@@ -185,7 +187,10 @@ fn kill_again_and_again(carol: &Daemon, streams: &[Arc<Stream>], mut dice: Dice,
             println!("carol does not come back: {error:#}");
             return;
         }
-        streams.iter().zip(since).for_each(|(stream, since)| stream.note_kill(since));
+        // Whoever listens at carol says so himself when he is back.
+        for stream in streams.iter().filter(|stream| stream.to.name != carol.name) {
+            stream.note_revival();
+        }
     }
 }
 

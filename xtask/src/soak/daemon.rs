@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(super) struct Daemon {
     options: Vec<String>,
     directory: TempDir,
     child: Mutex<Option<Child>>,
+    lives: AtomicU64,
     pub(super) id: String,
     pub(super) port: u64,
 }
@@ -42,8 +44,8 @@ impl Daemon {
     pub(super) fn start(program: PathBuf, name: &'static str, options: &[String]) -> Result<Daemon> {
         let directory = tempfile::Builder::new().prefix("oddwire-soak-").tempdir()?;
         let options = options.to_vec();
-        let mut daemon =
-            Daemon { name, program, options, directory, child: Mutex::default(), id: String::new(), port: 0 };
+        let (child, lives, id) = (Mutex::default(), AtomicU64::new(0), String::new());
+        let mut daemon = Daemon { name, program, options, directory, child, lives, id, port: 0 };
         daemon.run()?;
         let info = daemon.client()?.call("getinfo", &json!({}))?.map_err(anyhow::Error::msg)?;
         info["id"].as_str().context("getinfo names no id")?.clone_into(&mut daemon.id);
@@ -58,6 +60,7 @@ impl Daemon {
         command.arg("--network=regtest").arg(format!("--addr=127.0.0.1:{}", self.port));
         command.arg(format!("--lightning-dir={}", self.directory.path().display())).args(&self.options);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.lives.fetch_add(1, Ordering::SeqCst);
         *self.child() = Some(command.spawn().with_context(|| format!("could not start {}", self.name))?);
         let deadline = Instant::now() + PATIENCE;
         while self.client().and_then(|mut client| client.call("getinfo", &json!({}))).is_err() {
@@ -67,6 +70,11 @@ impl Daemon {
             thread::sleep(PAUSE);
         }
         Ok(())
+    }
+
+    /// How often it has been started.
+    pub(super) fn lives(&self) -> u64 {
+        self.lives.load(Ordering::SeqCst)
     }
 
     /// Ends it as a power cut would.

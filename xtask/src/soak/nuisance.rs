@@ -253,7 +253,7 @@ fn send_onions(
 }
 
 fn count_onions(daemon: &Daemon, counts: &Counts, stop: &AtomicBool) {
-    listen(daemon, &json!({"types": [ONION]}), stop, |_, params| {
+    listen(daemon, &json!({"types": [ONION]}), stop, drop, |_, params| {
         match params["payload"].as_str().and_then(check) {
             Some(_) => add(&counts.onions_arrived),
             None => counts.complain(format!("an onion brought something else: {params}")),

@@ -4,11 +4,12 @@
 //! listener at the far end what arrives, and a listener beside the sender what is told as unsent. What is accepted and neither
 //! arrives nor is told is lost, with one exception that no protocol without receipts can avoid: what the system had taken for a
 //! daemon that was then killed. That can only be the end of what was sent before the kill; a message that is missing with
-//! later ones behind it is lost even then.
+//! later ones behind it is lost even then. And a message that arrives where nobody listens yet is nobody's: so a sender waits
+//! until the listener is back at a daemon that has been started again.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub(super) struct Stream {
     pub(super) kind: u16,
     pub(super) from: Arc<Daemon>,
     pub(super) to: Arc<Daemon>,
+    /// In which of the lives of `to` somebody listens.
+    heard_in: AtomicU64,
     book: Mutex<Book>,
 }
 
@@ -46,8 +49,8 @@ struct Book {
     /// Told to the listener as missed.
     gaps: u64,
     wrong: Vec<String>,
-    /// One of the daemons was dead between these numbers.
-    kills: Vec<(u64, u64)>,
+    /// One of the daemons was dead, or nobody listened there, from one of these numbers to the other, if it is known yet.
+    kills: Vec<(u64, Option<u64>)>,
 }
 
 /// What the book comes to.
@@ -64,7 +67,13 @@ pub(super) struct Balance {
 
 impl Stream {
     pub(super) fn new(kind: u16, from: &Arc<Daemon>, to: &Arc<Daemon>) -> Arc<Stream> {
-        Arc::new(Stream { kind, from: Arc::clone(from), to: Arc::clone(to), book: Mutex::default() })
+        Arc::new(Stream {
+            kind,
+            from: Arc::clone(from),
+            to: Arc::clone(to),
+            heard_in: AtomicU64::new(0),
+            book: Mutex::default(),
+        })
     }
 
     /// Sends until it is told to stop.
@@ -91,6 +100,9 @@ impl Stream {
 
     /// Whether this message is settled: the daemon has taken it, or was gone before it said so.
     fn try_send(&self, client: &mut Option<Client>, number: u64, message: &str) -> bool {
+        if self.heard_in.load(Ordering::SeqCst) != self.to.lives() {
+            return false;
+        }
         if client.is_none() {
             *client = self.from.client().ok();
         }
@@ -117,7 +129,11 @@ impl Stream {
 
     /// Listens at the far end until it is told to stop.
     pub(super) fn listen(&self, stop: &AtomicBool) {
-        listen(&self.to, &json!({"types": [self.kind]}), stop, |method, params| match method {
+        let is_heard = |life| {
+            self.note_revival();
+            self.heard_in.store(life, Ordering::SeqCst);
+        };
+        listen(&self.to, &json!({"types": [self.kind]}), stop, is_heard, |method, params| match method {
             "custommsg" if params["peer_id"] == self.from.id.as_str() => self.note(&params["payload"]),
             "custommsg_gap" => self.book().gaps += params["missed"].as_u64().unwrap_or_default(),
             _ => self.book().wrong.push(format!("{method}: {params}")),
@@ -128,7 +144,7 @@ impl Stream {
     pub(super) fn listen_for_unsent(&self, stop: &AtomicBool) {
         // No message has this type.
         let filter = json!({"types": [65535], "peers": [self.to.id], "unsent": true});
-        listen(&self.from, &filter, stop, |method, params| {
+        listen(&self.from, &filter, stop, drop, |method, params| {
             if method != "custommsg_unsent" || params["type"] != self.kind {
                 return;
             }
@@ -152,16 +168,20 @@ impl Stream {
         }
     }
 
-    /// The number that comes next.
-    pub(super) fn next(&self) -> u64 {
-        self.book().next
+    /// One of the daemons is about to be killed.
+    pub(super) fn note_kill(&self) {
+        let mut book = self.book();
+        let since = book.next;
+        book.kills.push((since, None));
     }
 
-    /// One of the daemons has been dead since that number.
-    pub(super) fn note_kill(&self, since: u64) {
+    /// It lives again, and somebody listens.
+    pub(super) fn note_revival(&self) {
         let mut book = self.book();
         let now = book.next;
-        book.kills.push((since, now));
+        for (_, until) in book.kills.iter_mut().filter(|(_, until)| until.is_none()) {
+            *until = Some(now);
+        }
     }
 
     /// How often one of the daemons was dead.
@@ -185,8 +205,9 @@ impl Stream {
     pub(super) fn complaint(&self) -> Option<String> {
         let (Balance { lost, wrong, .. }, book) = (self.balance(), self.book());
         let first = book.wrong.first().cloned().unwrap_or_default();
+        let missing: Vec<u64> = book.missing().take(20).collect();
         (lost + wrong > 0).then(|| {
-            format!("{} to {}: {lost} lost without word, {wrong} wrong {first}", self.from.name, self.to.name)
+            format!("{} to {}: {lost} lost without word, {wrong} wrong {first}; missing are {missing:?}, killed at {:?}", self.from.name, self.to.name, book.kills)
         })
     }
 
@@ -196,14 +217,20 @@ impl Stream {
 }
 
 impl Book {
+    /// What was accepted, has not arrived and was not told.
+    fn missing(&self) -> impl Iterator<Item = u64> {
+        let is_settled = |number: &u64| self.delivered.contains(number) || self.unsent.contains(number);
+        self.accepted.iter().filter(move |number| !is_settled(number)).copied()
+    }
+
     fn balance(&self) -> Balance {
         let count = |numbers: usize| u64::try_from(numbers).unwrap_or(u64::MAX);
-        let is_settled = |number: &u64| self.delivered.contains(number) || self.unsent.contains(number);
-        let missing: Vec<u64> = self.accepted.iter().filter(|number| !is_settled(number)).copied().collect();
+        let missing: Vec<u64> = self.missing().collect();
         // One of the last that were sent before a kill, or one that was sent while nobody had noticed it.
         let is_in_doubt = |number: u64| {
             self.kills.iter().any(|(since, until)| {
-                number <= *until && self.delivered.range(number..=number.max(*since)).next().is_none()
+                until.is_none_or(|until| number <= until)
+                    && self.delivered.range(number..=number.max(*since)).next().is_none()
             })
         };
         let in_doubt = count(missing.iter().filter(|number| is_in_doubt(**number)).count());
@@ -221,21 +248,26 @@ impl Book {
 }
 
 /// Subscribes, again whenever the daemon has been started anew, and hands on every notification.
+/// Each time `subscribed` is told in which life of the daemon.
 pub(super) fn listen(
     daemon: &Daemon,
     params: &Value,
     stop: &AtomicBool,
+    mut subscribed: impl FnMut(u64),
     mut heard: impl FnMut(&str, &Value),
 ) {
     while !stop.load(Ordering::Relaxed) {
-        let subscribed = daemon.client().and_then(|mut client| {
+        // Before the connection: one to an earlier life is no good in this one.
+        let life = daemon.lives();
+        let connected = daemon.client().and_then(|mut client| {
             client.call("subscribecustommsg", params)?.map_err(anyhow::Error::msg)?;
             Ok(client)
         });
-        let Ok(mut client) = subscribed else {
+        let Ok(mut client) = connected else {
             thread::sleep(PAUSE);
             continue;
         };
+        subscribed(life);
         while !stop.load(Ordering::Relaxed) {
             match client.next() {
                 Ok(Some(message)) => {
@@ -289,7 +321,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_lost_unless_it_was_told_or_is_the_end_before_a_kill() {
-        let book = |delivered: &[u64], kills: &[(u64, u64)]| Book {
+        let book = |delivered: &[u64], kills: &[(u64, Option<u64>)]| Book {
             accepted: numbers(&[1, 2, 3, 4, 5]),
             delivered: numbers(delivered),
             kills: kills.to_vec(),
@@ -297,11 +329,11 @@ mod tests {
         };
         assert_eq!(balance_of(&book(&[1, 2, 3, 4, 5], &[])), (0, 0));
         assert_eq!(balance_of(&book(&[1, 2, 4, 5], &[])), (0, 1));
-        assert_eq!(balance_of(&book(&[1, 2, 5], &[(4, 4)])), (2, 0));
+        assert_eq!(balance_of(&book(&[1, 2, 5], &[(4, Some(4))])), (2, 0));
         // 4 came before the kill, so 3 cannot have been its end.
-        assert_eq!(balance_of(&book(&[1, 2, 4, 5], &[(4, 5)])), (0, 1));
+        assert_eq!(balance_of(&book(&[1, 2, 4, 5], &[(4, Some(5))])), (0, 1));
         // Taken while nobody had noticed.
-        assert_eq!(balance_of(&book(&[1, 2], &[(3, 5)])), (3, 0));
+        assert_eq!(balance_of(&book(&[1, 2], &[(3, Some(5))])), (3, 0));
         let told = Book { unsent: numbers(&[3]), gaps: 1, unsent_unnamed: 1, ..book(&[1, 2], &[]) };
         assert_eq!(balance_of(&told), (0, 0));
     }
