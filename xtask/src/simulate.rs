@@ -9,8 +9,8 @@ use clap::Args;
 use crate::run;
 use crate::workspace::Workspace;
 
-/// Runs of CI. A run takes about 40 ms of one core.
-const SEEDS: u64 = 4_000;
+/// Runs of CI. A run takes about 70 ms of one core.
+const SEEDS: u64 = 3_000;
 
 /// Runs of CI that are made a second time, to see that a seed gives the same run again.
 const TWICE: u64 = 100;

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Accepted, Fate, Flow, Ledger, Reader};
+use super::{Accepted, Fate, Flow, Had, Ledger, Reader};
 use crate::CloseReason;
 use crate::simulation::process::Host;
 
@@ -94,6 +94,11 @@ impl Ledger {
                 {
                     self.trace.violation(format_args!("{name} came over a connection that it was not on"));
                 }
+                if let Fate::Delivered(port) = message.fate
+                    && flow.accepted.iter().take(place).any(|one| one.fate == Fate::Reported(Some(port)))
+                {
+                    self.trace.violation(format_args!("{name} came behind one that was reported as unsent"));
+                }
                 if message.fate != Fate::Open {
                     continue;
                 }
@@ -121,8 +126,8 @@ impl Ledger {
 struct Case<'a> {
     flow: &'a Flow,
     sender: &'a Reader,
-    /// Connections that the sender was told of, in their order, and why they ended.
-    history: &'a [(u16, Option<CloseReason>)],
+    /// Connections that the sender was told of, in their order.
+    history: &'a [Had],
     may_have_lost: BTreeMap<u16, bool>,
 }
 
@@ -136,11 +141,12 @@ impl Case<'_> {
         let begin = self.index(message.port).unwrap_or(self.history.len());
         let mut ways = vec![message.port];
         for pair in self.history.get(begin..).unwrap_or_default().windows(2) {
-            let [(_, end), (next, _)] = pair else { break };
-            if *end != Some(CloseReason::Replaced) {
+            let [Had { ended: Some((ended, reason)), .. }, next] = pair else { break };
+            // One that was closing already may be replaced as well, and keeps its reason.
+            if *reason != CloseReason::Replaced && next.begun != *ended {
                 break;
             }
-            ways.push(*next);
+            ways.push(next.port);
         }
         ways
     }
@@ -165,6 +171,6 @@ impl Case<'_> {
     }
 
     fn index(&self, port: u16) -> Option<usize> {
-        self.history.iter().position(|(other, _)| *other == port)
+        self.history.iter().position(|had| had.port == port)
     }
 }
