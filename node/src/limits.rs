@@ -37,9 +37,10 @@ pub(crate) const SHORT_TURN_READS: usize = 2;
 /// Bytes of each of them. As much is kept of every peer in line, at most.
 pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
 
-/// Reads of a long turn, of 64 KiB and a little more each: large frames are few, so counting frames is not enough. At the
-/// limit the next one in line has its turn.
-pub(crate) const READS_PER_TURN: usize = 16;
+/// Reads of a long turn, of 64 KiB each, or 256 KiB in a large frame: large frames are few, so counting frames is not enough.
+/// With a megabyte at most a turn is over in less than a millisecond, which others may have to wait for. At the limit the
+/// next one in line has its turn.
+pub(crate) const READS_PER_TURN: usize = 4;
 
 /// Events that may wait for a subscriber while long turns begin: as many as one brings, so that the subscriber has something to
 /// do during the next. A quarter of its backlog, if that is less. At the limit the subscriber is behind.
