@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval_at, sleep};
 use wire_core::frame::Sealer;
 use wire_core::limits::{ACT_TWO_LEN, FRAME_OVERHEAD, HEADER_LEN};
 use wire_core::noise::Initiator;
@@ -141,7 +141,8 @@ impl Wolf {
     }
 
     async fn drip(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
-        let mut drops = interval(DRIP);
+        // Each at a time of its own, as strangers would; a thousand packets at once are a flood.
+        let mut drops = interval_at(Instant::now() + DRIP * (self.number % 100) / 100, DRIP);
         for byte in bytes {
             drops.tick().await;
             stream.write_all(&[*byte]).await?;
