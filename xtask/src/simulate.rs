@@ -10,7 +10,7 @@ use crate::run;
 use crate::workspace::Workspace;
 
 /// Runs of CI. A run takes about 70 ms of one core.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 
 /// Runs of CI that are made a second time, to see that a seed gives the same run again.
 const TWICE: u64 = 100;

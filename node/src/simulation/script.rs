@@ -24,8 +24,8 @@ const EVEN: u16 = 40_000;
 /// one that comes in.
 const CONNECT: Duration = Duration::from_mins(5);
 
-/// Draining, lingering, and a little for a busy moment.
-const DISCONNECT: Duration = Duration::from_secs(8);
+/// Draining; as long again for the last word, if the peer breaks the protocol meanwhile; lingering; a little for a busy moment.
+const DISCONNECT: Duration = Duration::from_secs(13);
 
 /// Until the other side is taken for dead, and more.
 const WAITING: Duration = Duration::from_hours(1);
