@@ -136,7 +136,8 @@ impl Case<'_> {
     fn ways(&self, message: &Accepted) -> Vec<u16> {
         // Of some connections of a node with a doorman nobody is told.
         if self.sender.has_doorman {
-            return self.may_have_lost.keys().copied().collect();
+            let others = self.may_have_lost.keys().copied().filter(|port| *port != message.port);
+            return std::iter::once(message.port).chain(others).collect();
         }
         let begin = self.index(message.port).unwrap_or(self.history.len());
         let mut ways = vec![message.port];
