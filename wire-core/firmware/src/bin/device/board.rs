@@ -252,9 +252,11 @@ mod registers {
         }
     }
 
-    /// Leaves a byte that comes in the UART.
+    /// Leaves the byte that is there, and any that comes, in the UART.
     pub(super) fn ignore() {
         write(CONTROL, ENABLE_BOTH_WAYS);
+        // The line to the processor stays up for what has been announced already, and the handler would run for ever.
+        write(INTERRUPTS, RECEIVE_INTERRUPT);
     }
 
     pub(super) fn has_received() -> bool {
