@@ -40,7 +40,7 @@ pub(super) const PROOFS: &[Proof] = &[
         name: "simulation",
         about: "Whole nodes in simulated time, over a network that delays, splits, stalls, resets and corrupts, with nodes that die \
                 and come again. A seed is a world; the same seed is the same world.",
-        full: &["xtask", "simulate", "--seeds", "6000"],
+        full: &["xtask", "simulate", "--seeds", "3000"],
         quick: &["xtask", "simulate", "--seeds", "100"],
         figures: &["simulation"],
     },
