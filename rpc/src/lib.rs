@@ -15,7 +15,7 @@
 //!   programs and for `oddwire-cli`.
 //! - [`plugin`]: the host of plugins, and what they make of calls, messages and peers.
 //! - `onion`: onion messages and blinded paths as JSON.
-//! - `fuzzing`: doors for the fuzz targets.
+//! - `fuzzing`: doors for the fuzz targets, with the feature `fuzzing` alone.
 //! - [`limits`]: every limit, with what happens there.
 //!
 //! The crate knows no keys and no ciphertext; it sees peers only through `oddwire_node`.
@@ -31,6 +31,7 @@ pub mod datastore;
 pub mod envelope;
 pub mod error;
 mod filter;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod json_writer;

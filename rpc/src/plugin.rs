@@ -27,6 +27,7 @@ use std::sync::{Arc, OnceLock};
 mod channel;
 mod command;
 mod directory;
+#[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod gate;
 mod hook;
