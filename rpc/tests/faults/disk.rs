@@ -83,8 +83,14 @@ fn count(client: &mut Client, prefix: &str) -> usize {
 #[test]
 fn a_full_disk_costs_what_cannot_be_written_and_nothing_else() {
     let Some(mut disk) = SmallDisk::mount() else {
-        println!("no file system may be mounted here");
-        record("a full disk", "not tried: no file system may be mounted on this machine");
+        let reason = "not tried: no file system may be mounted here, which takes root or user namespaces";
+        record("a full disk", reason);
+        // Past the test harness, which would keep it from whoever looks at tests that pass.
+        writeln!(
+            std::io::stderr(),
+            "\nSKIPPED a_full_disk_costs_what_cannot_be_written_and_nothing_else: {reason}"
+        )
+        .unwrap();
         return;
     };
     let (outside, other_dir) = (tempdir().unwrap(), tempdir().unwrap());
