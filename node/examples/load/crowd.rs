@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oddwire_node::{Delivery, Event, EventFilter, Identity, Limits, Network, Node, NodeId, Secret};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use crate::hub::KIND;
 use crate::measure::Latency;
@@ -94,6 +94,8 @@ struct Answers {
     times: Mutex<Vec<(u64, u64)>>,
     good: AtomicU64,
     damaged: AtomicU64,
+    /// One more that is good.
+    news: Notify,
 }
 
 impl Answers {
@@ -136,11 +138,14 @@ impl Crowd {
         let (sent, refused) = (u64::from(sent), u64::from(refused));
         let (newcomer, refused_newcomers) = arriving.await.expect("it does not panic");
         // What is on the way has its time.
-        let deadline = Instant::now() + PATIENCE;
         let answered = || self.answers.good.load(Ordering::Relaxed) - before;
-        while answered() < sent - refused && Instant::now() < deadline {
-            sleep(TICK).await;
-        }
+        let all_answered = async {
+            while answered() < sent - refused {
+                self.answers.news.notified().await;
+            }
+        };
+        // What is missing then is counted below.
+        let _ = timeout(PATIENCE, all_answered).await;
         let times = self.answers.times();
         let all = Sorted::new(times.iter().map(|(_, took)| *took));
         let mut seconds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
@@ -212,6 +217,7 @@ async fn listen(node: Node, number: u32, answers: Arc<Answers>) {
                 last = Some(message);
                 answers.times.lock().unwrap_or_else(PoisonError::into_inner).push((now(), took));
                 answers.good.fetch_add(1, Ordering::Relaxed);
+                answers.news.notify_one();
             }
             _ => {
                 eprintln!("peer {number} got an answer that it has had already, or that was changed");
@@ -224,8 +230,10 @@ async fn listen(node: Node, number: u32, answers: Arc<Answers>) {
 /// Connects one peer after the other, spread over the time. Answers how long the slowest took, and how many did not get in.
 async fn arrive(target: Target, first: u32, count: u32, time: Duration) -> (Duration, u64) {
     let (mut slowest, mut refused, mut nodes) = (Duration::ZERO, 0, Vec::new());
+    let mut turns = interval(time / (count + 1));
+    turns.tick().await;
     for number in first..first + count {
-        sleep(time / (count + 1)).await;
+        turns.tick().await;
         let node = start_node(number).await;
         let start = Instant::now();
         match timeout(PATIENCE, node.connect(target.id, target.address(number))).await {
