@@ -6,7 +6,6 @@
 //! in every case: success, failure, Ctrl-C.
 
 mod node;
-mod patience;
 mod relay;
 
 use std::time::Duration;
@@ -15,8 +14,8 @@ use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
 use self::node::Node;
-use self::patience::Patience;
 use self::relay::Relay;
+use crate::patience::Patience;
 use crate::run;
 use crate::workspace::Workspace;
 
@@ -32,7 +31,7 @@ pub(crate) fn demo(workspace: &Workspace) -> Result<()> {
     // The dev profile: its dependencies are optimised, and it builds in a third of the time that release takes.
     run::show(&mut workspace.cargo(&["build", "--quiet", "--locked", "--package=oddwire-rpc", "--bins"]))?;
 
-    let patience = Patience::new(LIMIT)?;
+    let patience = Patience::until_interrupted(LIMIT)?;
     println!("\nTwo Lightning nodes on this machine; no bitcoin backend.");
     let alice = Node::start(workspace, "alice", &patience)?;
     let bob = Node::start(workspace, "bob", &patience)?;

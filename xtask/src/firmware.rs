@@ -31,9 +31,6 @@ use toolchain::Toolchain;
 
 /// How long anything that is waited for may take. A machine that does much else at the time is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks at what announces itself to nobody.
-const PAUSE: Duration = Duration::from_millis(5);
-
 /// What computes on the curve: a feature of wire-core.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Curve {

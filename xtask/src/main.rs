@@ -21,6 +21,7 @@ mod load;
 mod loom;
 mod man;
 mod needs;
+mod patience;
 mod reliability;
 mod report;
 mod run;

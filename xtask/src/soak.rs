@@ -10,6 +10,7 @@
 //! - `stream`: honest messages with number and checksum, and the book of them.
 //! - `daemon`: an `oddwired` and what it holds; `client`: a client of its socket.
 //! - `nuisance`: all that is there to disturb them.
+//! - `ending`: the end, for which the threads wait while they rest.
 //! - `dice`: chance, from a seed. What the machine's scheduler does it cannot repeat.
 //!
 //! Ends with status 0 only if no message was lost without word, none was changed or came twice, memory and descriptors stayed
@@ -18,13 +19,13 @@
 mod client;
 mod daemon;
 mod dice;
+mod ending;
 mod nuisance;
 mod stream;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,10 @@ use clap::Args;
 
 use self::daemon::{Daemon, Holding};
 use self::dice::Dice;
+use self::ending::Ending;
 use self::nuisance::Nuisance;
 use self::stream::{Balance, Stream};
+use crate::patience::Patience;
 use crate::run;
 use crate::workspace::Workspace;
 
@@ -42,8 +45,6 @@ use crate::workspace::Workspace;
 const REPORT: Duration = Duration::from_secs(10);
 /// How long what is on the way may take in the end.
 const SETTLE: Duration = Duration::from_secs(30);
-/// Between two looks at the clock.
-const LOOK: Duration = Duration::from_millis(100);
 /// What a daemon may hold in all of this: the backlogs of a dozen subscriptions and plugins that do not read. A leak of a
 /// hundred bytes for each message shows in ten minutes.
 const MOST_MEMORY: u64 = 400 << 20;
@@ -87,32 +88,32 @@ pub(crate) fn soak(workspace: &Workspace, options: &Options) -> Result<()> {
     let streams =
         [(33_001, alice, bob), (33_003, bob, alice), (33_005, alice, carol), (33_007, carol, alice)]
             .map(|(kind, from, to)| Stream::new(kind, from, to));
-    let stop = Arc::new(AtomicBool::new(false));
-    let listening = Arc::new(AtomicBool::new(false));
+    let end = Arc::<Ending>::default();
+    let end_of_listening = Arc::<Ending>::default();
     let before = [alice, bob].map(|daemon| daemon.holding().unwrap_or_default());
 
     let nuisance = Nuisance::begin(&programs, &daemons, &mut dice, options.hostile)?;
     let (mut threads, mut listeners) = (Vec::new(), Vec::new());
     for stream in &streams {
-        let (one, over) = (Arc::clone(stream), Arc::clone(&listening));
+        let (one, over) = (Arc::clone(stream), Arc::clone(&end_of_listening));
         listeners.push(thread::spawn(move || one.listen(&over)));
-        let (one, over) = (Arc::clone(stream), Arc::clone(&listening));
+        let (one, over) = (Arc::clone(stream), Arc::clone(&end_of_listening));
         listeners.push(thread::spawn(move || one.listen_for_unsent(&over)));
-        let (one, over, dice) = (Arc::clone(stream), Arc::clone(&stop), dice.fork());
+        let (one, over, dice) = (Arc::clone(stream), Arc::clone(&end), dice.fork());
         threads.push(thread::spawn(move || one.send(dice, &over)));
     }
     let with_carol = [Arc::clone(&streams[2]), Arc::clone(&streams[3])];
-    let (carol_again, over, dice) = (Arc::clone(carol), Arc::clone(&stop), dice.fork());
+    let (carol_again, over, dice) = (Arc::clone(carol), Arc::clone(&end), dice.fork());
     threads.push(thread::spawn(move || kill_again_and_again(&carol_again, &with_carol, dice, &over)));
 
     let watched = watch(options, [alice, bob], &streams, &nuisance);
-    stop.store(true, Ordering::Relaxed);
+    end.come();
     threads.into_iter().for_each(join);
     for stream in &streams {
         stream.settle(SETTLE);
     }
     let nuisances = nuisance.end();
-    listening.store(true, Ordering::Relaxed);
+    end_of_listening.come();
     listeners.into_iter().for_each(join);
 
     let mut failures: Vec<String> = streams.iter().filter_map(|stream| stream.complaint()).collect();
@@ -167,20 +168,16 @@ fn start_daemons(programs: &Programs) -> Result<[Arc<Daemon>; 3]> {
 }
 
 /// Carol's lives: five to fifteen seconds each.
-fn kill_again_and_again(carol: &Daemon, streams: &[Arc<Stream>], mut dice: Dice, stop: &AtomicBool) {
+fn kill_again_and_again(carol: &Daemon, streams: &[Arc<Stream>], mut dice: Dice, end: &Ending) {
     loop {
-        let life = Instant::now() + Duration::from_millis(5_000 + dice.below(10_000));
-        while Instant::now() < life {
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-            thread::sleep(LOOK);
+        if end.comes_within(Duration::from_millis(5_000 + dice.below(10_000))) {
+            return;
         }
         for stream in streams {
             stream.note_kill();
         }
         let lived = carol.kill().and_then(|()| {
-            thread::sleep(Duration::from_millis(dice.below(1_000)));
+            end.comes_within(Duration::from_millis(dice.below(1_000)));
             carol.run()
         });
         if let Err(error) = lived {
@@ -202,14 +199,10 @@ fn watch(
     nuisance: &Nuisance,
 ) -> Result<()> {
     let start = Instant::now();
-    let end = start + Duration::from_secs_f64(options.minutes * 60.0);
-    let mut next = start + REPORT;
-    while Instant::now() < end {
-        thread::sleep(LOOK);
-        if Instant::now() < next {
-            continue;
-        }
-        next += REPORT;
+    let time = Duration::from_secs_f64(options.minutes * 60.0);
+    while let Some(left) = time.checked_sub(start.elapsed()) {
+        // The length of the soak is what is asked for: there is nothing else to wait for.
+        thread::sleep(REPORT.min(left));
         let total = total(streams);
         let mut line = format!(
             "{:>4} s  accepted {}, delivered {}, told unsent {}, in doubt {}, wrong {}",
@@ -232,18 +225,17 @@ fn watch(
 
 /// When connections that were just closed are gone.
 fn settled_holdings(daemons: [&Arc<Daemon>; 2], before: &[Holding; 2]) -> [Holding; 2] {
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        let now = daemons.map(|daemon| daemon.holding().unwrap_or_default());
+    let holdings = || daemons.map(|daemon| daemon.holding().unwrap_or_default());
+    let settled = Patience::new(SETTLE).wait_for("connections to go", || {
+        let now = holdings();
         let is_settled = now
             .iter()
             .zip(before)
             .all(|(now, before)| now.descriptors <= before.descriptors + MORE_DESCRIPTORS);
-        if is_settled || Instant::now() > deadline {
-            return now;
-        }
-        thread::sleep(LOOK);
-    }
+        Ok(is_settled.then_some(now))
+    });
+    // What is too much shows in the judgement.
+    settled.unwrap_or_else(|_| holdings())
 }
 
 fn total(streams: &[Arc<Stream>]) -> Balance {

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::patience::Patience;
 use super::relay::Relay;
+use crate::patience::Patience;
 use crate::workspace::Workspace;
 
 /// Lines of a daemon's log that are shown when the demo fails.

@@ -6,14 +6,13 @@ use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{PATIENCE, PAUSE};
+use super::PATIENCE;
+use crate::patience::Patience;
 use crate::workspace::Workspace;
 
 /// What the daemon's key is made from; the device knows the node id that comes of it.
@@ -55,18 +54,16 @@ impl Host {
     /// A new connection to the JSON-RPC socket; waits until there is one.
     pub(super) fn rpc(&mut self) -> Result<Rpc> {
         let path = self.directory.path().join("regtest/lightning-rpc");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        Patience::new(PATIENCE).wait_for("the JSON-RPC socket", || {
             if let Ok(stream) = UnixStream::connect(&path) {
                 stream.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Rpc { stream, unread: Vec::new() });
+                return Ok(Some(Rpc { stream, unread: Vec::new() }));
             }
-            if let Some(status) = self.process.try_wait()? {
-                bail!("oddwired ended with {status}");
+            match self.process.try_wait()? {
+                Some(status) => bail!("oddwired ended with {status}"),
+                None => Ok(None),
             }
-            ensure!(Instant::now() < deadline, "oddwired opened no socket");
-            thread::sleep(PAUSE);
-        }
+        })
     }
 
     /// A connection to the port for peers.

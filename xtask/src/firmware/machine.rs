@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use super::PATIENCE;
 use super::line::Line;
 use super::secrets;
-use super::{PATIENCE, PAUSE};
+use crate::patience::Patience;
 
 /// A running device. It ends with its owner.
 pub(super) struct Machine {
@@ -133,16 +134,7 @@ impl Machine {
 
     /// Waits for the program's end.
     pub(super) fn end(&mut self) -> Result<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.qemu.try_wait()? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                bail!("the device did not end");
-            }
-            thread::sleep(PAUSE);
-        }
+        Patience::new(PATIENCE).wait_for("the end of the device", || Ok(self.qemu.try_wait()?))
     }
 }
 

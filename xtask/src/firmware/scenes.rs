@@ -8,6 +8,7 @@ use super::line::Call;
 use super::machine::Machine;
 use super::peer::{EPHEMERAL, Wire};
 use super::secrets;
+use crate::patience::Patience;
 
 // What the device understands: `wire-core/firmware/src/bin/device/main.rs`.
 const ECHO: u16 = 0x8001;
@@ -262,16 +263,12 @@ fn device_node_id() -> Result<[u8; 33]> {
 /// The device as the daemon's only peer. It is there once its `init` has been judged.
 fn device_id(rpc: &mut Rpc) -> Result<String> {
     let expected = hex(&device_node_id()?);
-    let deadline = std::time::Instant::now() + super::PATIENCE;
-    loop {
+    Patience::new(super::PATIENCE).wait_for("the device as a peer of oddwired", || {
         let peers = rpc.call("listpeers", &json!([]))?;
         let peer = &peers["peers"][0];
-        if peer["id"] == expected.as_str() && peer["connected"] == true {
-            return Ok(expected);
-        }
-        ensure!(std::time::Instant::now() < deadline, "the device is no peer of oddwired: {peers}");
-        std::thread::sleep(super::PAUSE);
-    }
+        Ok((peer["id"] == expected.as_str() && peer["connected"] == true).then_some(()))
+    })?;
+    Ok(expected)
 }
 
 fn send(rpc: &mut Rpc, device: &str, kind: u16, payload: &[u8]) -> Result<()> {

@@ -2,22 +2,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::client::Client;
+use crate::patience::Patience;
 
 /// How long a start and a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at what announces itself to nobody.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// A daemon, perhaps between two lives.
 pub(super) struct Daemon {
@@ -62,14 +60,17 @@ impl Daemon {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.lives.fetch_add(1, Ordering::SeqCst);
         *self.child() = Some(command.spawn().with_context(|| format!("could not start {}", self.name))?);
-        let deadline = Instant::now() + PATIENCE;
-        while self.client().and_then(|mut client| client.call("getinfo", &json!({}))).is_err() {
-            let ended = self.child().as_mut().map(Child::try_wait).transpose()?.flatten();
-            ensure!(ended.is_none(), "{} ended at its start:\n{}", self.name, self.last_words());
-            ensure!(Instant::now() < deadline, "{} does not start:\n{}", self.name, self.last_words());
-            thread::sleep(PAUSE);
-        }
-        Ok(())
+        let answers = || {
+            if self.client().and_then(|mut client| client.call("getinfo", &json!({}))).is_ok() {
+                return Ok(Some(()));
+            }
+            match self.ended()? {
+                Some(status) => bail!("it ended with {status}"),
+                None => Ok(None),
+            }
+        };
+        let started = Patience::new(PATIENCE).wait_for("its JSON-RPC socket", answers);
+        started.with_context(|| format!("{} did not start:\n{}", self.name, self.last_words()))
     }
 
     /// How often it has been started.
@@ -89,18 +90,16 @@ impl Daemon {
     /// Asks it to stop, and sees that it does and that all is well.
     pub(super) fn stop(&self) -> Result<()> {
         self.client()?.call("stop", &json!({}))?.map_err(anyhow::Error::msg)?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let status = self.child().as_mut().map(Child::try_wait).transpose()?.flatten();
-            if let Some(status) = status {
-                ensure!(status.success(), "{} ended with {status}:\n{}", self.name, self.last_words());
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("{} does not stop:\n{}", self.name, self.last_words());
-            }
-            thread::sleep(PAUSE);
-        }
+        let ended = Patience::new(PATIENCE).wait_for("its end", || self.ended()).and_then(|status| {
+            ensure!(status.success(), "it ended with {status}");
+            Ok(())
+        });
+        ended.with_context(|| format!("{} did not stop well:\n{}", self.name, self.last_words()))
+    }
+
+    /// How it has ended, if it has.
+    fn ended(&self) -> Result<Option<ExitStatus>> {
+        Ok(self.child().as_mut().map(Child::try_wait).transpose()?.flatten())
     }
 
     pub(super) fn client(&self) -> Result<Client> {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::Programs;
 use super::client::Client;
 use super::daemon::Daemon;
 use super::dice::Dice;
+use super::ending::Ending;
 use super::stream::{check, listen, message};
 
 /// The type of the stream from alice to bob, which the plugin looks at.
@@ -28,7 +29,7 @@ const ONION: u16 = 33_101;
 /// All of it, while it goes on.
 pub(super) struct Nuisance {
     counts: Arc<Counts>,
-    stop: Arc<AtomicBool>,
+    end: Arc<Ending>,
     threads: Vec<JoinHandle<()>>,
     wolves: Wolves,
 }
@@ -45,7 +46,7 @@ struct Counts {
 }
 
 /// What one thread does.
-type Work = Box<dyn FnOnce(&Counts, &AtomicBool, Dice) + Send>;
+type Work = Box<dyn FnOnce(&Counts, &Ending, Dice) + Send>;
 
 /// What it came to.
 pub(super) struct Outcome {
@@ -60,29 +61,29 @@ impl Nuisance {
         dice: &mut Dice,
         hostile: u32,
     ) -> Result<Nuisance> {
-        let (counts, stop) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(false)));
+        let (counts, end) = (Arc::<Counts>::default(), Arc::<Ending>::default());
         let counting = plugin(bob, &format!("counting-{WATCHED}"))?;
         let deaf = plugin(bob, &format!("deaf-{WATCHED}"))?;
         bob.client()?.call("plugin", &json!(["start", deaf]))?.map_err(anyhow::Error::msg)?;
         let wolves = Wolves::start(programs, bob, hostile)?;
         let mut threads = Vec::new();
         let mut go = |work: Work| {
-            let (counts, stop, dice) = (Arc::clone(&counts), Arc::clone(&stop), dice.fork());
-            threads.push(thread::spawn(move || work(&counts, &stop, dice)));
+            let (counts, end, dice) = (Arc::clone(&counts), Arc::clone(&end), dice.fork());
+            threads.push(thread::spawn(move || work(&counts, &end, dice)));
         };
         let daemon = Arc::clone(bob);
-        go(Box::new(move |counts, stop, dice| restart_plugin(&daemon, &counting, counts, stop, dice)));
+        go(Box::new(move |counts, end, dice| restart_plugin(&daemon, &counting, counts, end, dice)));
         for daemon in [alice, bob] {
             let (polite, rude, slow) = (Arc::clone(daemon), Arc::clone(daemon), Arc::clone(daemon));
-            go(Box::new(move |counts, stop, _| ask(&polite, counts, stop)));
-            go(Box::new(move |counts, stop, dice| talk_nonsense(&rude, counts, stop, dice)));
-            go(Box::new(move |_, stop, _| read_slowly(&slow, stop)));
+            go(Box::new(move |counts, end, _| ask(&polite, counts, end)));
+            go(Box::new(move |counts, end, dice| talk_nonsense(&rude, counts, end, dice)));
+            go(Box::new(move |counts, end, _| read_slowly(&slow, counts, end)));
         }
         let (from, over, to) = (Arc::clone(alice), Arc::clone(carol), Arc::clone(bob));
-        go(Box::new(move |counts, stop, dice| send_onions(&from, &over, &to, counts, stop, dice)));
+        go(Box::new(move |counts, end, dice| send_onions(&from, &over, &to, counts, end, dice)));
         let daemon = Arc::clone(bob);
-        go(Box::new(move |counts, stop, _| count_onions(&daemon, counts, stop)));
-        Ok(Nuisance { counts, stop, threads, wolves })
+        go(Box::new(move |counts, end, _| count_onions(&daemon, counts, end)));
+        Ok(Nuisance { counts, end, threads, wolves })
     }
 
     /// In a few words.
@@ -100,7 +101,7 @@ impl Nuisance {
 
     /// Ends it.
     pub(super) fn end(self) -> Outcome {
-        self.stop.store(true, Ordering::Relaxed);
+        self.end.come();
         for thread in self.threads {
             if thread.join().is_err() {
                 self.counts.complain("something that disturbs has panicked".to_owned());
@@ -143,12 +144,12 @@ fn plugin(daemon: &Daemon, name: &str) -> Result<PathBuf> {
 }
 
 /// Starts it, lets it look at messages for a few seconds, asks what it saw, and stops it.
-fn restart_plugin(daemon: &Daemon, path: &PathBuf, counts: &Counts, stop: &AtomicBool, mut dice: Dice) {
+fn restart_plugin(daemon: &Daemon, path: &PathBuf, counts: &Counts, end: &Ending, mut dice: Dice) {
     let round = |dice: &mut Dice| -> Result<()> {
         let mut client = daemon.client()?;
         let mut call = |method, params| client.call(method, &params)?.map_err(anyhow::Error::msg);
         call("plugin", json!(["start", path]))?;
-        rest(Duration::from_millis(2_000 + dice.below(5_000)), stop);
+        end.comes_within(Duration::from_millis(2_000 + dice.below(5_000)));
         let saw = call("soak-count", json!([]))?;
         call("plugin", json!(["stop", path]))?;
         add(&counts.restarts);
@@ -156,7 +157,7 @@ fn restart_plugin(daemon: &Daemon, path: &PathBuf, counts: &Counts, stop: &Atomi
         ensure!(saw["wrong"] == 0, "the plugin saw messages that were changed or out of order: {saw}");
         Ok(())
     };
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come() {
         if let Err(error) = round(&mut dice) {
             counts.complain(format!("restarting a plugin: {error:#}"));
             return;
@@ -165,7 +166,7 @@ fn restart_plugin(daemon: &Daemon, path: &PathBuf, counts: &Counts, stop: &Atomi
 }
 
 /// The owner's own programs: they must be answered all the time.
-fn ask(daemon: &Daemon, counts: &Counts, stop: &AtomicBool) {
+fn ask(daemon: &Daemon, counts: &Counts, end: &Ending) {
     let session = || -> Result<()> {
         let mut client = daemon.client()?;
         for (method, params) in [("getinfo", json!({})), ("listpeers", json!({})), ("help", json!(["ping"]))]
@@ -175,17 +176,17 @@ fn ask(daemon: &Daemon, counts: &Counts, stop: &AtomicBool) {
         }
         Ok(())
     };
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come() {
         if let Err(error) = session() {
             counts.complain(format!("{} does not answer: {error:#}", daemon.name));
             return;
         }
-        thread::sleep(Duration::from_millis(50));
+        end.comes_within(Duration::from_millis(50));
     }
 }
 
 /// Requests that are none, and clients that go in the middle of one or of a subscription.
-fn talk_nonsense(daemon: &Daemon, counts: &Counts, stop: &AtomicBool, mut dice: Dice) {
+fn talk_nonsense(daemon: &Daemon, counts: &Counts, end: &Ending, mut dice: Dice) {
     const NONSENSE: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\n\r\n",
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"help\",\"params\":",
@@ -194,7 +195,7 @@ fn talk_nonsense(daemon: &Daemon, counts: &Counts, stop: &AtomicBool, mut dice: 
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribecustommsg\",\"params\":{}}",
         b"\xff\xfe\x00\x80",
     ];
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come() {
         if let Ok(mut client) = daemon.client() {
             let place = usize::try_from(dice.below(6)).unwrap_or_default();
             let words = NONSENSE.get(place).copied().unwrap_or_default();
@@ -205,36 +206,35 @@ fn talk_nonsense(daemon: &Daemon, counts: &Counts, stop: &AtomicBool, mut dice: 
                 let _ = client.read(65_536);
             }
         }
-        thread::sleep(Duration::from_millis(30));
+        end.comes_within(Duration::from_millis(30));
     }
 }
 
 /// A subscriber to everything that reads a thousand bytes a second or so.
-fn read_slowly(daemon: &Daemon, stop: &AtomicBool) {
+fn read_slowly(daemon: &Daemon, counts: &Counts, end: &Ending) {
     let subscribed = || -> Result<Client> {
         let mut client = daemon.client()?;
         client.call("subscribecustommsg", &json!({}))?.map_err(anyhow::Error::msg)?;
         Ok(client)
     };
-    let Ok(mut client) = subscribed() else { return };
-    while !stop.load(Ordering::Relaxed) {
+    let mut client = match subscribed() {
+        Ok(client) => client,
+        Err(error) => return counts.complain(format!("{} takes no slow reader: {error:#}", daemon.name)),
+    };
+    while !end.has_come() {
         let _ = client.read_and_forget(100);
-        thread::sleep(Duration::from_millis(100));
+        end.comes_within(Duration::from_millis(100));
     }
 }
 
 /// Onion messages have no promise: the pace of the nodes on the way decides, and carol dies now and then.
-fn send_onions(
-    from: &Daemon,
-    over: &Daemon,
-    to: &Daemon,
-    counts: &Counts,
-    stop: &AtomicBool,
-    mut dice: Dice,
-) {
-    let Ok(mut client) = from.client() else { return };
+fn send_onions(from: &Daemon, over: &Daemon, to: &Daemon, counts: &Counts, end: &Ending, mut dice: Dice) {
+    let mut client = match from.client() {
+        Ok(client) => client,
+        Err(error) => return counts.complain(format!("nobody sends onion messages: {error:#}")),
+    };
     let mut number = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come() {
         number += 1;
         // Whoever carries them has to be connected to where they go; after each of her deaths again.
         if let Ok(mut carrier) = over.client() {
@@ -248,25 +248,17 @@ fn send_onions(
             Ok(Err(_)) => {}
             Err(error) => return counts.complain(format!("sending onion messages: {error:#}")),
         }
-        thread::sleep(Duration::from_millis(400));
+        end.comes_within(Duration::from_millis(400));
     }
 }
 
-fn count_onions(daemon: &Daemon, counts: &Counts, stop: &AtomicBool) {
-    listen(daemon, &json!({"types": [ONION]}), stop, drop, |_, params| {
+fn count_onions(daemon: &Daemon, counts: &Counts, end: &Ending) {
+    listen(daemon, &json!({"types": [ONION]}), end, drop, |_, params| {
         match params["payload"].as_str().and_then(check) {
             Some(_) => add(&counts.onions_arrived),
             None => counts.complain(format!("an onion brought something else: {params}")),
         }
     });
-}
-
-/// Waits, but not beyond the end.
-fn rest(time: Duration, stop: &AtomicBool) {
-    let until = std::time::Instant::now() + time;
-    while std::time::Instant::now() < until && !stop.load(Ordering::Relaxed) {
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// The wolves of the load proof.

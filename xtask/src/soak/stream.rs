@@ -9,10 +9,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,6 +19,8 @@ use sha2::{Digest, Sha256};
 use super::client::Client;
 use super::daemon::Daemon;
 use super::dice::Dice;
+use super::ending::Ending;
+use crate::patience::Patience;
 
 /// Before a message that was refused is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -77,24 +78,19 @@ impl Stream {
     }
 
     /// Sends until it is told to stop.
-    pub(super) fn send(&self, mut dice: Dice, stop: &AtomicBool) {
+    pub(super) fn send(&self, mut dice: Dice, end: &Ending) {
         let mut client = None;
-        while !stop.load(Ordering::Relaxed) {
+        while !end.has_come() {
             let number = {
                 let mut book = self.book();
                 book.next += 1;
                 book.next
             };
             let message = message(self.kind, number, &mut dice);
-            while !stop.load(Ordering::Relaxed) && !self.try_send(&mut client, number, &message) {
-                thread::sleep(PAUSE);
-            }
+            while !self.try_send(&mut client, number, &message) && !end.comes_within(PAUSE) {}
             // Bursts and pauses: 150 messages a second or so.
-            thread::sleep(Duration::from_micros(if dice.one_in(20) {
-                dice.below(100_000)
-            } else {
-                dice.below(2_000)
-            }));
+            let pause = if dice.one_in(20) { dice.below(100_000) } else { dice.below(2_000) };
+            end.comes_within(Duration::from_micros(pause));
         }
     }
 
@@ -128,12 +124,12 @@ impl Stream {
     }
 
     /// Listens at the far end until it is told to stop.
-    pub(super) fn listen(&self, stop: &AtomicBool) {
+    pub(super) fn listen(&self, end: &Ending) {
         let is_heard = |life| {
             self.note_revival();
             self.heard_in.store(life, Ordering::SeqCst);
         };
-        listen(&self.to, &json!({"types": [self.kind]}), stop, is_heard, |method, params| match method {
+        listen(&self.to, &json!({"types": [self.kind]}), end, is_heard, |method, params| match method {
             "custommsg" if params["peer_id"] == self.from.id.as_str() => self.note(&params["payload"]),
             "custommsg_gap" => self.book().gaps += params["missed"].as_u64().unwrap_or_default(),
             _ => self.book().wrong.push(format!("{method}: {params}")),
@@ -141,10 +137,10 @@ impl Stream {
     }
 
     /// Listens at the near end for what did not go out.
-    pub(super) fn listen_for_unsent(&self, stop: &AtomicBool) {
+    pub(super) fn listen_for_unsent(&self, end: &Ending) {
         // No message has this type.
         let filter = json!({"types": [65535], "peers": [self.to.id], "unsent": true});
-        listen(&self.from, &filter, stop, drop, |method, params| {
+        listen(&self.from, &filter, end, drop, |method, params| {
             if method != "custommsg_unsent" || params["type"] != self.kind {
                 return;
             }
@@ -195,10 +191,9 @@ impl Stream {
 
     /// Waits until everything is settled, for at most so long.
     pub(super) fn settle(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        while self.balance().lost > 0 && Instant::now() < deadline {
-            thread::sleep(PAUSE);
-        }
+        // What is not settled then is in the balance.
+        let _ =
+            Patience::new(limit).wait_for("all messages", || Ok((self.balance().lost == 0).then_some(())));
     }
 
     /// What is wrong, in words; the first of it.
@@ -252,11 +247,11 @@ impl Book {
 pub(super) fn listen(
     daemon: &Daemon,
     params: &Value,
-    stop: &AtomicBool,
+    end: &Ending,
     mut subscribed: impl FnMut(u64),
     mut heard: impl FnMut(&str, &Value),
 ) {
-    while !stop.load(Ordering::Relaxed) {
+    while !end.has_come() {
         // Before the connection: one to an earlier life is no good in this one.
         let life = daemon.lives();
         let connected = daemon.client().and_then(|mut client| {
@@ -264,11 +259,11 @@ pub(super) fn listen(
             Ok(client)
         });
         let Ok(mut client) = connected else {
-            thread::sleep(PAUSE);
+            end.comes_within(PAUSE);
             continue;
         };
         subscribed(life);
-        while !stop.load(Ordering::Relaxed) {
+        while !end.has_come() {
             match client.next() {
                 Ok(Some(message)) => {
                     heard(message["method"].as_str().unwrap_or_default(), &message["params"]);
