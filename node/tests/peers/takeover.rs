@@ -1,6 +1,6 @@
 //! The same node id twice.
 
-use oddwire_node::{Event, EventFilter, Limits};
+use oddwire_node::{ConnectError, Event, EventFilter, Limits, Node, NodeId, PeerInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::raw_peer::{RawPeer, init, odd, ping};
@@ -124,10 +124,7 @@ async fn the_connection_that_the_peer_keeps_survives_when_both_dial_at_once() {
         let node = start(ours).await;
         let mut events = node.subscribe(EventFilter::all());
         let id = crate::identity(theirs).node_id();
-        let dialling = {
-            let (node, address) = (node.clone(), listener.local_addr().unwrap());
-            tokio::spawn(async move { node.connect(id, address).await })
-        };
+        let dialling = dial(&node, id, &listener);
         let mut dialled_by_us = RawPeer::answer(&listener, theirs).await;
         let mut dialled_by_peer = RawPeer::open(&node, theirs).await;
         assert!(matches!(next(&mut events).await, Event::Connected(_)));
@@ -155,10 +152,7 @@ async fn nothing_comes_out_of_reserve_behind_newer_messages() {
     let node = start(ours).await;
     let mut events = node.subscribe(EventFilter::all());
     let id = crate::identity(theirs).node_id();
-    let dialling = {
-        let (node, address) = (node.clone(), listener.local_addr().unwrap());
-        tokio::spawn(async move { node.connect(id, address).await })
-    };
+    let dialling = dial(&node, id, &listener);
     let mut in_reserve = RawPeer::answer(&listener, theirs).await;
     let mut kept = RawPeer::open(&node, theirs).await;
     assert!(matches!(next(&mut events).await, Event::Connected(_)));
@@ -215,4 +209,14 @@ async fn coming_and_going_is_told_in_turn() {
         }
     }
     coming.await.unwrap();
+}
+
+/// Has the node connect to whoever answers at the listener.
+fn dial(
+    node: &Node,
+    id: NodeId,
+    listener: &tokio::net::TcpListener,
+) -> tokio::task::JoinHandle<Result<PeerInfo, ConnectError>> {
+    let (node, address) = (node.clone(), listener.local_addr().unwrap());
+    tokio::spawn(async move { node.connect(id, address).await })
 }
