@@ -144,9 +144,6 @@ impl Node {
     /// [`Event::Unsent`](crate::Event::Unsent)). What was written to a connection that ends before the peer has read it is
     /// gone, and nobody on this side can know: whoever has to know has the peer answer.
     ///
-    /// One thing is not promised: when both sides dial at the same moment and the connection that both would keep breaks at
-    /// once, what was on it may arrive behind newer messages.
-    ///
     /// # Errors
     /// [`SendError`]; nothing was queued then. The type is looked at first, then the peer, then the length.
     pub fn send_custom_message(

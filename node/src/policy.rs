@@ -73,8 +73,8 @@ impl Treatment {
                 (Unusual, Linger, Never)
             }
             Why::PeerClosed | Why::Transport => (Ordinary, Drop, AtOnce),
-            Why::LocalDisconnect | Why::Shutdown => (Ordinary, Linger, Never),
-            Why::Replaced => (Ordinary, Drop, Never),
+            // A peer that has dialled at the same moment as we learns from the good order that we have moved.
+            Why::LocalDisconnect | Why::Shutdown | Why::Replaced => (Ordinary, Linger, Never),
             Why::TooManyPeers => (Ordinary, Linger, Later),
             Why::BadFrame(_) | Why::PeerError | Why::WriteStalled | Why::NoRoomToTransmit => {
                 (Unusual, Drop, Later)

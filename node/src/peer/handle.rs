@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -35,6 +35,8 @@ pub(crate) struct PeerHandle {
     closing: AtomicBool,
     /// Set when a custom message of the peer's has come over this connection.
     delivered: AtomicBool,
+    /// Why the connection has ended.
+    end: OnceLock<CloseReason>,
     /// Closed when the connection is gone; nobody ever gets a permit.
     gone: Semaphore,
 }
@@ -53,7 +55,7 @@ pub(crate) struct Particulars {
 }
 
 impl PeerHandle {
-    pub(super) fn new(peer: Particulars, queue: Shared<SendQueue>, mailbox: Arc<Mailbox>) -> PeerHandle {
+    pub(crate) fn new(peer: Particulars, queue: Shared<SendQueue>, mailbox: Arc<Mailbox>) -> PeerHandle {
         PeerHandle {
             peer,
             since: clock::wall(),
@@ -63,6 +65,7 @@ impl PeerHandle {
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             delivered: AtomicBool::new(false),
+            end: OnceLock::new(),
             gone: Semaphore::const_new(0),
         }
     }
@@ -152,7 +155,7 @@ impl PeerHandle {
     }
 
     /// Notes that a custom message of the peer's has come.
-    pub(super) fn note_delivery(&self) {
+    pub(crate) fn note_delivery(&self) {
         // Senders read this line of memory: it is written once, not with every message.
         if !self.delivered.load(Ordering::Relaxed) {
             self.delivered.store(true, Ordering::Relaxed);
@@ -160,8 +163,19 @@ impl PeerHandle {
     }
 
     /// Whether a custom message of the peer's has come. Certain once the connection is [gone](Self::gone).
-    pub(super) fn has_delivered(&self) -> bool {
+    pub(crate) fn has_delivered(&self) -> bool {
         self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Notes why the connection has ended.
+    pub(super) fn note_end(&self, reason: CloseReason) {
+        // Ends once.
+        let _ = self.end.set(reason);
+    }
+
+    /// Whether the peer has ended this connection in good order. Known once it is [gone](Self::gone).
+    pub(super) fn was_closed_by_peer(&self) -> bool {
+        self.end.get() == Some(&CloseReason::PeerClosed)
     }
 
     /// Waits until the connection is gone: its socket is closed, its last event is published.

@@ -48,6 +48,8 @@ pub(super) struct Ledger {
     readers: BTreeMap<usize, Reader>,
     /// Connections that a side has ended of its own accord, so that it may not have looked at all that it had read.
     own_ends: BTreeSet<(Host, u16)>,
+    /// Connections over which a process has warned its peer, as it does before it ends one. Killed then, it cannot tell of the end.
+    warned: BTreeSet<(usize, u16)>,
 }
 
 /// From one process to one node.
@@ -130,6 +132,7 @@ impl Ledger {
             flows: BTreeMap::new(),
             readers: BTreeMap::new(),
             own_ends: BTreeSet::new(),
+            warned: BTreeSet::new(),
         }
     }
 
@@ -211,6 +214,10 @@ impl Ledger {
                 self.reported(process, id, unsent, Some(port));
             }
             Event::Unsent { id, unsent, .. } => self.reported(process, id, unsent, None),
+            Event::Warning { id, direction: Direction::Out, .. } => {
+                let current = reader.peers.get(id).and_then(|connections| connections.last());
+                self.warned.extend(current.map(|had| (process, had.port)));
+            }
             Event::CustomMessage { number, peer, kind, payload, .. } => {
                 let missing = number - reader.number - 1;
                 reader.number = *number;

@@ -1,6 +1,6 @@
 //! The same node id twice.
 
-use oddwire_node::{ConnectError, Event, EventFilter, Limits, Node, NodeId, PeerInfo};
+use oddwire_node::{ConnectError, Direction, Event, EventFilter, Limits, Node, NodeId, PeerInfo};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::raw_peer::{RawPeer, init, odd, ping};
@@ -137,7 +137,7 @@ async fn the_connection_that_the_peer_keeps_survives_when_both_dial_at_once() {
         dialling.await.unwrap().unwrap();
         dialled_by_us.send(&odd(b"well?")).await;
         assert_eq!(next_message(&mut events).await, b"well?");
-        assert_eq!(node.peer(&id).unwrap().direction, oddwire_node::Direction::Out);
+        assert_eq!(node.peer(&id).unwrap().direction, Direction::Out);
         assert_serves_honest_peer(&node).await;
     }
 }
@@ -147,8 +147,7 @@ async fn the_connection_that_the_peer_keeps_survives_when_both_dial_at_once() {
 async fn nothing_comes_out_of_reserve_behind_newer_messages() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     // What the smaller id dialled is kept.
-    let peer_is_first = crate::identity(2).node_id() < crate::identity(1).node_id();
-    let (ours, theirs) = if peer_is_first { (1, 2) } else { (2, 1) };
+    let (theirs, ours) = by_id();
     let node = start(ours).await;
     let mut events = node.subscribe(EventFilter::all());
     let id = crate::identity(theirs).node_id();
@@ -168,6 +167,78 @@ async fn nothing_comes_out_of_reserve_behind_newer_messages() {
     assert_serves_honest_peer(&node).await;
     let Event::Connected(info) = next(&mut events).await else { panic!("something came out of reserve") };
     assert_ne!(info.id, id);
+}
+
+/// Both have dialled at once. The peer has sent over the one connection that both would keep, lost it, and gone on over the other;
+/// what it sent first is late.
+#[tokio::test]
+async fn what_comes_late_over_the_kept_connection_stays_behind_newer_messages() {
+    for breaks in [false, true] {
+        let (node, listener, theirs) = start_before_the_peer().await;
+        let mut events = node.subscribe(EventFilter::all());
+        let dialling = dial(&node, crate::identity(theirs).node_id(), &listener);
+        let mut late = RawPeer::answer(&listener, theirs).await;
+        let mut goes_on = RawPeer::open(&node, theirs).await;
+        assert!(matches!(next(&mut events).await, Event::Connected(_)));
+        goes_on.send(&odd(b"newer")).await;
+        assert_eq!(next_message(&mut events).await, b"newer");
+        late.send(&init()).await;
+        late.send(&odd(b"older")).await;
+        let connected = dialling.await.unwrap().unwrap();
+        assert_eq!(connected.direction, Direction::In, "it is told of the one that stays");
+        goes_on.send(&odd(b"newest")).await;
+        assert_eq!(next_message(&mut events).await, b"newest");
+        if breaks {
+            // Closed with a reset.
+            goes_on.stream.set_zero_linger().unwrap();
+            drop(goes_on);
+            assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
+            late.hung_up().await;
+        } else {
+            late.hung_up().await;
+            goes_on.send(&odd(b"and on")).await;
+            assert_eq!(next_message(&mut events).await, b"and on");
+        }
+    }
+}
+
+/// The same, but the peer has moved to the connection that both keep, as it should.
+#[tokio::test]
+async fn the_kept_connection_takes_over_when_the_peer_has_left_the_other() {
+    let (node, listener, theirs) = start_before_the_peer().await;
+    let mut events = node.subscribe(EventFilter::all());
+    let dialling = dial(&node, crate::identity(theirs).node_id(), &listener);
+    let mut kept = RawPeer::answer(&listener, theirs).await;
+    let mut left = RawPeer::open(&node, theirs).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    left.send(&odd(b"first")).await;
+    assert_eq!(next_message(&mut events).await, b"first");
+    kept.send(&init()).await;
+    kept.send(&odd(b"third")).await;
+    dialling.await.unwrap().unwrap();
+    left.send(&odd(b"second")).await;
+    left.stream.shutdown().await.unwrap();
+    assert_eq!(next_message(&mut events).await, b"second");
+    assert!(matches!(next(&mut events).await, Event::Disconnected { .. }));
+    let Event::Connected(info) = next(&mut events).await else { panic!("the kept one is not taken") };
+    assert_eq!(info.direction, Direction::Out);
+    assert_eq!(next_message(&mut events).await, b"third");
+}
+
+/// The peer has dialled twice, and what it sent when it dialled first is late.
+#[tokio::test]
+async fn a_peer_that_dialled_again_has_given_up_what_it_dialled_before() {
+    let node = start(1).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let mut given_up = RawPeer::handshake(&node, 7).await;
+    let mut again = RawPeer::open(&node, 7).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    given_up.send(&init()).await;
+    given_up.send(&odd(b"older")).await;
+    given_up.hung_up().await;
+    again.send(&odd(b"newer")).await;
+    assert_eq!(next_message(&mut events).await, b"newer");
+    assert_serves_honest_peer(&node).await;
 }
 
 /// However connections of one peer end and begin: subscribers see it come and go in turn.
@@ -209,6 +280,18 @@ async fn coming_and_going_is_told_in_turn() {
         }
     }
     coming.await.unwrap();
+}
+
+/// Two seeds of identities, that of the smaller node id first.
+fn by_id() -> (u8, u8) {
+    if crate::identity(1).node_id() < crate::identity(2).node_id() { (1, 2) } else { (2, 1) }
+}
+
+/// A node, a listener for its peer, and the seed of that peer, whose id is larger: what the node dials is kept.
+async fn start_before_the_peer() -> (Node, tokio::net::TcpListener, u8) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ours, theirs) = by_id();
+    (start(ours).await, listener, theirs)
 }
 
 /// Has the node connect to whoever answers at the listener.

@@ -17,7 +17,7 @@ use crate::admission::{Held, HeldMessage, Verdict, await_verdict};
 use crate::events::{Event, IncomingMessage};
 use crate::limits::PEER_FEATURES_LEN;
 use crate::peer::handle::{Particulars, PeerHandle};
-use crate::registry::{Admission, SIMULTANEOUS};
+use crate::registry::{Admission, Reserve, SIMULTANEOUS};
 use crate::send_queue::{Consumer, Unsent, send_queue};
 use crate::{ConnectError, Direction, Limits, MessageType, PeerInfo};
 
@@ -57,11 +57,11 @@ impl Session {
             match self.shared.registry.admit(&handle) {
                 Admission::First => break None,
                 Admission::Replaces(older) => break Some(older),
-                Admission::Yields(other) => {
-                    tracing::debug!(peer = %id, "both sides connected at once: keeping the other connection");
+                Admission::Yields(other, reserve) => {
+                    tracing::debug!(peer = %id, "connected twice at once: keeping the other connection");
                     // The peer is connected, whatever becomes of this connection.
                     self.tell_outcome(|| Ok(other.info()));
-                    if !self.outlives(&other, &handle).await {
+                    if !self.outlives(&other, &handle, reserve).await {
                         self.connection.abort(CloseReason::Replaced);
                         return;
                     }
@@ -167,14 +167,21 @@ impl Session {
         self.connection.drain(now.timestamp, CloseReason::LocalDisconnect);
     }
 
-    /// Whether `other`, to which this connection gives way, ends within a moment: the peer has kept this one. Not if messages
-    /// have come over the other: then the peer has taken to that one, and what waits on this one is older than they are.
-    async fn outlives(&self, other: &PeerHandle, this: &PeerHandle) -> bool {
+    /// Whether `other`, to which this connection gives way, ends within a moment, and in such a way that this one may take its
+    /// place.
+    async fn outlives(&self, other: &PeerHandle, this: &PeerHandle, reserve: Reserve) -> bool {
+        if reserve == Reserve::Never {
+            return false;
+        }
         tokio::select! {
             biased;
             // Whatever is asked of a connection that is not a peer's yet, its end is the answer.
             () = poll_fn(|context| self.place.mailbox.poll_filled(context)) => false,
-            () = other.gone() => !other.has_delivered(),
+            () = other.gone() => match reserve {
+                Reserve::IfUnused => !other.has_delivered(),
+                Reserve::IfClosedByPeer => other.was_closed_by_peer(),
+                Reserve::Never => false,
+            },
             () = sleep_until(this.opened + SIMULTANEOUS) => false,
         }
     }

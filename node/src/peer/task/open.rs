@@ -51,6 +51,7 @@ impl Open {
     /// Leaves the registry, hands over or reports what was not sent, and tells the subscribers.
     pub(super) fn leave(&mut self, reason: CloseReason, heir: Option<Heir>) {
         self.has_left = true;
+        self.handle.note_end(reason);
         let mut unsent = self.inherited.take().map(|mut inherited| inherited.close()).unwrap_or_default();
         unsent.extend(self.queue.close());
         let moving = if heir.is_some() { self.take_movable(&mut unsent) } else { Vec::new() };

@@ -58,17 +58,22 @@ impl Ledger {
             sums.reported += count(|fate| matches!(fate, Fate::Reported(_)));
             let open = count(|fate| fate == Fate::Open);
             let Some(sender) = self.readers.get(process) else { continue };
-            let receivers = self.readers.values().filter(|reader| reader.host == *to);
-            if sender.missed > 0 || receivers.clone().any(|reader| reader.missed > 0) {
+            let receivers = self.readers.iter().filter(|(_, reader)| reader.host == *to);
+            if sender.missed > 0 || receivers.clone().any(|(_, reader)| reader.missed > 0) {
                 sums.unseen += open;
                 continue;
             }
             // Whom a doorman turns away, or who leaves before it has made up its mind, was never heard.
-            let is_deaf = receivers.clone().any(|reader| reader.has_doorman);
+            let is_deaf = receivers.clone().any(|(_, reader)| reader.has_doorman);
+            let was_killed_closing = |port: u16| {
+                let mut receivers = receivers.clone().map(|(process, _)| *process);
+                receivers.any(|process| killed.contains(&process) && self.warned.contains(&(process, port)))
+            };
             let connections = connections(*process, *to);
             let may_have_lost: BTreeMap<u16, bool> = (connections.iter())
                 .map(|ended| {
-                    let is_ended_there = self.own_ends.contains(&(*to, ended.port));
+                    let is_ended_there =
+                        self.own_ends.contains(&(*to, ended.port)) || was_killed_closing(ended.port);
                     (ended.port, ended.may_have_lost || is_ended_there || is_deaf)
                 })
                 .collect();
