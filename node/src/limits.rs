@@ -42,6 +42,22 @@ pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
 /// next one in line has its turn.
 pub(crate) const READS_PER_TURN: usize = 4;
 
+/// Milliseconds for which a peer that said something, and no more than fits into a short turn, is in conversation: long turns of
+/// others are measured so long. At the limit they are as long and as many as there is time for.
+pub(crate) const CONVERSATION: u64 = 1_000;
+/// Milliseconds from one note of that to the next.
+pub(crate) const CONVERSATION_NOTED: u64 = 100;
+/// Frames of a measured turn: as many as of a short one. A message that comes in the middle waits no longer than for those. At the
+/// limit as for a long turn.
+pub(crate) const MEASURED_TURN_FRAMES: usize = SHORT_TURN_FRAMES;
+/// Bytes of its one read. At the limit likewise.
+pub(crate) const MEASURED_TURN_READ: usize = 64 * 1024;
+/// From one measured turn to the next, for each long turn that may be under way at the same time: 64 MB or 64,000 messages in a
+/// second. Beyond, loud peers wait for each other, and their own systems hold them up.
+pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(1);
+/// Measured turns that may come earlier than that, for those who seldom say much. At the limit as for the interval.
+pub(crate) const MEASURED_TURNS_AT_ONCE: u32 = 64;
+
 /// Events that may wait for a subscriber while long turns begin: as many as one brings, so that the subscriber has something to
 /// do during the next. A quarter of its backlog, if that is less. At the limit the subscriber is behind.
 pub(crate) const CALM_EVENTS: usize = 1_024;

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::time::{Instant, Sleep, sleep_until};
-use wire_core::connection::{CloseReason, Connection, Local, Phase};
+use wire_core::connection::{CloseReason, Connection, Local, Phase, Timestamp};
 
 use self::open::Open;
 pub(super) use self::session::Origin;
@@ -36,6 +36,7 @@ use super::reader::{Progress, Reader};
 use super::turn::Turn;
 use super::writer::{MAX_FRAMES_PER_WRITE, WriteTurn, Writer, Wrote};
 use crate::connections::Place;
+use crate::limits::CONVERSATION;
 use crate::node::Shared;
 use crate::system::TcpStream;
 
@@ -49,6 +50,8 @@ pub(super) struct PeerTask {
     writer: Writer,
     session: Session,
     turn: Turn,
+    /// When it last had more to say than fits into a short turn.
+    loud_at: Option<Timestamp>,
 }
 
 impl PeerTask {
@@ -60,7 +63,14 @@ impl PeerTask {
         place: Place,
     ) -> PeerTask {
         let session = Session::new(shared, origin, connection, place);
-        PeerTask { stream, reader: Reader::default(), writer: Writer::default(), session, turn: Turn::Short }
+        PeerTask {
+            stream,
+            reader: Reader::default(),
+            writer: Writer::default(),
+            session,
+            turn: Turn::Short,
+            loud_at: None,
+        }
     }
 
     /// Runs the connection to its end.
@@ -104,17 +114,19 @@ impl PeerTask {
     /// Reads and handles frames until the socket is empty, the turn is over, or no more input may be looked at. Answers
     /// whether there is more to do without waiting.
     fn read_turn(&mut self, now: Now) -> bool {
-        let Self { stream, reader, session, turn, .. } = self;
+        let Self { stream, reader, session, turn, loud_at, .. } = self;
+        let mut has_said_something = false;
         if matches!(turn, Turn::Short) && session.is_with_stranger() {
             *turn = session.shared.long_turns.of_stranger();
         }
         let Some(mut left) = turn.budget(session.shared.limits.frames_per_turn) else { return false };
         while session.may_read() {
             if left.frames == 0 || left.reads == 0 {
-                let was_long = matches!(turn, Turn::Long(_));
+                let was_long = turn.is_long();
+                *loud_at = Some(now.timestamp);
                 // Given back before it is asked for again: others were first.
                 *turn = Turn::Short;
-                *turn = session.shared.long_turns.next();
+                *turn = session.shared.long_turns.next(session.place.serial, now.timestamp);
                 match turn.budget(session.shared.limits.frames_per_turn) {
                     Some(more) if !was_long => left = more,
                     more => return more.is_some(),
@@ -126,13 +138,20 @@ impl PeerTask {
             }
             left.reads -= 1;
             match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left.frames)) {
-                Ok(Progress::Some(bytes)) => session.count_bytes_in(bytes),
+                Ok(Progress::Some(bytes)) => {
+                    session.count_bytes_in(bytes);
+                    has_said_something = true;
+                }
                 Ok(Progress::Nothing) => break,
                 Ok(Progress::End) => session.input_ended(),
                 Err(error) => session.fail(&error),
             }
         }
         *turn = Turn::Short;
+        let was_loud = loud_at.is_some_and(|at| now.timestamp.since(at).as_millis() < CONVERSATION.into());
+        if has_said_something && !was_loud && !session.is_with_stranger() {
+            session.shared.long_turns.note_conversation(session.place.serial, now.timestamp);
+        }
         false
     }
 
@@ -212,5 +231,78 @@ impl PeerTask {
             if is_ready { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+}
+
+// Two attributes, not one: clippy knows test modules by `cfg(test)` alone.
+#[cfg(test)]
+#[cfg(not(oddwire_loom))]
+mod tests {
+    use core::time::Duration;
+    use std::net::SocketAddr;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::limits::{MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE};
+    use crate::simulation::machines;
+    use crate::{Delivery, Event, EventFilter, Identity, MessageType, Network, Node, Secret};
+
+    const ODD: MessageType = MessageType::new(40_001);
+
+    async fn start(seed: u8, listening: Option<SocketAddr>) -> Node {
+        let identity = Identity::from_secret(&Secret::new([seed; 32])).unwrap();
+        let builder = Node::builder().identity(identity).network(Network::Regtest);
+        listening.into_iter().fold(builder, crate::NodeBuilder::listen).start().await.unwrap()
+    }
+
+    /// Sends as fast as it can; answers how long it took until all was heard.
+    async fn flood(from: &Node, to: &Node, count: u32) -> Duration {
+        let mut heard = to.subscribe(EventFilter::messages());
+        let start = Instant::now();
+        let sending = async {
+            for _ in 0..count {
+                from.send_custom_message_in_turn(&to.id(), ODD, b"a").await.unwrap();
+            }
+        };
+        let hearing = async {
+            let mut left = count;
+            while left > 0 {
+                let Some(Delivery::Event(Event::CustomMessage { peer, .. })) = heard.next().await else {
+                    panic!("something is missing")
+                };
+                left -= u32::from(peer == from.id());
+            }
+        };
+        tokio::join!(sending, hearing);
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_much_is_slowed_while_somebody_else_is_in_conversation() {
+        let address = SocketAddr::from(([1, 2, 3, 1], 9735));
+        let [here, there, elsewhere] = machines();
+        let node = here.run(start(1, Some(address))).await;
+        let (loud, quiet) = (there.run(start(2, None)).await, elsewhere.run(start(3, None)).await);
+        for (machine, peer) in [(there, &loud), (elsewhere, &quiet)] {
+            machine.run(peer.connect(node.id(), address)).await.unwrap();
+        }
+        // What everybody says at first is a conversation as well.
+        sleep(Duration::from_millis(2 * CONVERSATION)).await;
+        let count = 20_000;
+        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE;
+        let alone = flood(&loud, &node, count).await;
+        assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
+        let in_conversation = async {
+            loop {
+                quiet.send_custom_message(&node.id(), ODD, b"and I?").unwrap();
+                sleep(Duration::from_millis(CONVERSATION / 2)).await;
+            }
+        };
+        let beside = tokio::select! {
+            beside = flood(&loud, &node, count) => beside,
+            () = in_conversation => unreachable!("it does not end"),
+        };
+        assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");
     }
 }
