@@ -52,9 +52,9 @@ pub(crate) const CONVERSATION_NOTED: u64 = 100;
 pub(crate) const MEASURED_TURN_FRAMES: usize = SHORT_TURN_FRAMES;
 /// Bytes of its one read. At the limit likewise.
 pub(crate) const MEASURED_TURN_READ: usize = 64 * 1024;
-/// From one measured turn to the next, for each long turn that may be under way at the same time: 64 MB or 64,000 messages in a
+/// From one measured turn to the next, for each long turn that may be under way at the same time: 32 MB or 32,000 messages in a
 /// second. Beyond, loud peers wait for each other, and their own systems hold them up.
-pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(1);
+pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(2);
 /// Measured turns that may come earlier than that, for those who seldom say much. At the limit as for the interval.
 pub(crate) const MEASURED_TURNS_AT_ONCE: u32 = 64;
 

@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// Hostile peers of each of three kinds: that flood and never read, that say nothing, that send a byte a second
     #[arg(long, default_value_t = 100)]
     hostile: u32,
-    /// How long each of the six parts lasts, the first of which is to warm up
+    /// How long each of the seven parts lasts, the first of which is to warm up
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Messages a second of all honest peers together

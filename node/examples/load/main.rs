@@ -52,6 +52,32 @@ fn main() -> ExitCode {
     }
 }
 
+/// What wolves do while the crowd measures.
+struct Attack {
+    name: &'static str,
+    /// Those that are let loose, beside those of the attack before if it goes on.
+    begin: &'static [&'static str],
+    /// Into the next one.
+    goes_on: bool,
+}
+
+/// The attack that is none.
+const QUIET: &str = "quiet";
+
+/// Those who flood take seconds of both processors to begin, for handshakes and for what fills the system's buffers. How it is
+/// then is what stays.
+const ATTACKS: [Attack; 6] = [
+    Attack { name: QUIET, begin: &[], goes_on: false },
+    Attack { name: "senders that begin", begin: &["flood"], goes_on: true },
+    Attack { name: "senders that never read", begin: &[], goes_on: false },
+    Attack { name: "silent strangers", begin: &["silent"], goes_on: false },
+    Attack { name: "a byte a second", begin: &["drip"], goes_on: false },
+    Attack { name: "all of these", begin: &["flood", "silent", "drip"], goes_on: false },
+];
+
+/// Of a part's name, where it is printed.
+const WIDTH: usize = 24;
+
 /// What one part of the proof came to.
 struct Part {
     name: &'static str,
@@ -74,20 +100,13 @@ fn prove(options: &Options) -> ExitCode {
     println!("the hub at rest: {} MiB, {fds_before} descriptors", base >> 20);
 
     let warm_up = Latency::read(&crowd.ask(&format!("measure {seconds} {} 0", options.rate)));
-    println!("{:<24} {warm_up}", "warming up");
-    let attacks: [(&str, &[&str]); 5] = [
-        ("quiet", &[]),
-        ("senders that never read", &["flood"]),
-        ("silent strangers", &["silent"]),
-        ("a byte a second", &["drip"]),
-        ("all of these", &["flood", "silent", "drip"]),
-    ];
+    println!("{:<WIDTH$} {warm_up}", "warming up");
     let mut parts: Vec<Part> = Vec::new();
-    for (name, kinds) in attacks {
-        if !kinds.is_empty() && hostile == 0 {
+    for Attack { name, begin, goes_on } in ATTACKS {
+        if name != QUIET && hostile == 0 {
             continue;
         }
-        for kind in kinds {
+        for kind in begin {
             wolves.ask(&format!("{kind} {hostile}"));
         }
         let cpu = hub_process.cpu();
@@ -95,13 +114,15 @@ fn prove(options: &Options) -> ExitCode {
         let latency = Latency::read(&newcomers);
         let cpu = hub_process.cpu().saturating_sub(cpu);
         println!(
-            "{name:<24} {latency}, hub {:.1} s of CPU, {} MiB",
+            "{name:<WIDTH$} {latency}, hub {:.1} s of CPU, {} MiB",
             cpu.as_secs_f64(),
             hub_process.resident() >> 20
         );
-        println!("{:<24} {}", "", wolves.ask("stop"));
         parts.push(Part { name, latency, resident: hub_process.peak_resident() });
-        std::thread::sleep(REST);
+        if !goes_on {
+            println!("{:<WIDTH$} {}", "", wolves.ask("stop"));
+            std::thread::sleep(REST);
+        }
     }
     let last = crowd.ask("connected");
     judge(options, &warm_up, &parts, base, &hub_process, &last)
