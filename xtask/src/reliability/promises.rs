@@ -159,6 +159,7 @@ pub(super) const PROMISES: &[Promise] = &[
             ("strangers_beyond_the_cap_push_out_the_oldest", LIMITS),
             ("a_burst_then_the_line_then_nothing", "node/src/handshakes.rs"),
             ("a_program_that_reads_misses_nothing", "node/tests/peers/flood.rs"),
+            ("who_sends_much_is_slowed_while_somebody_else_is_in_conversation", "node/src/peer/task.rs"),
             ("a_loud_peer_does_not_use_up_the_way_to_another", ONIONS),
             ("a_node_without_descriptors_keeps_its_peers_and_recovers", "node/tests/peers/descriptors.rs"),
         ],
