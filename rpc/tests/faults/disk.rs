@@ -145,9 +145,16 @@ fn a_full_disk_costs_what_cannot_be_written_and_nothing_else() {
     disk.wait_for_line("freed");
     client.call("datastore", &json!({"key": ["after"], "string": "x"}));
     client.refusal("ping", &json!(["again"]));
+    // The log is written by a thread of its own, which has what was waiting and that call still to write.
+    let log = home.join("regtest/log");
+    disk.run(&format!(
+        "until tail -n 1 {} | grep -q again; do sleep 0.05; done; echo written",
+        log.display()
+    ));
+    disk.wait_for_line("written");
     disk.run(&format!("kill -KILL {pid}; wait {pid}; echo killed"));
     disk.wait_for_line("killed");
-    disk.run(&format!("cat {}/regtest/log; echo shown", home.display()));
+    disk.run(&format!("cat {}; echo shown", log.display()));
     let mut log = Vec::new();
     while let line = disk.wait_for_line("")
         && line != "shown"
