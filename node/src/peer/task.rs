@@ -290,13 +290,18 @@ mod tests {
         // What everybody says at first is a conversation as well.
         sleep(Duration::from_millis(2 * CONVERSATION)).await;
         let count = 20_000;
-        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE;
+        // The first one is short, and nobody waits for it.
+        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE - 1;
         let alone = flood(&loud, &node, count).await;
         assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
+        let say = || quiet.send_custom_message(&node.id(), ODD, b"and I?").unwrap();
+        say();
+        // It is heard before the flood begins.
+        sleep(Duration::from_millis(CONVERSATION / 4)).await;
         let in_conversation = async {
             loop {
-                quiet.send_custom_message(&node.id(), ODD, b"and I?").unwrap();
-                sleep(Duration::from_millis(CONVERSATION / 2)).await;
+                say();
+                sleep(Duration::from_millis(CONVERSATION / 4)).await;
             }
         };
         let beside = tokio::select! {
