@@ -1,6 +1,8 @@
 //! The same node id twice.
 
-use oddwire_node::{ConnectError, Direction, Event, EventFilter, Limits, Node, NodeId, PeerInfo};
+use oddwire_node::{
+    ConnectError, Direction, Event, EventFilter, Limits, Node, NodeId, PeerInfo, Subscription,
+};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::raw_peer::{RawPeer, init, odd, ping};
@@ -174,12 +176,7 @@ async fn nothing_comes_out_of_reserve_behind_newer_messages() {
 #[tokio::test]
 async fn what_comes_late_over_the_kept_connection_stays_behind_newer_messages() {
     for breaks in [false, true] {
-        let (node, listener, theirs) = start_before_the_peer().await;
-        let mut events = node.subscribe(EventFilter::all());
-        let dialling = dial(&node, crate::identity(theirs).node_id(), &listener);
-        let mut late = RawPeer::answer(&listener, theirs).await;
-        let mut goes_on = RawPeer::open(&node, theirs).await;
-        assert!(matches!(next(&mut events).await, Event::Connected(_)));
+        let AtOnce { mut events, dialling, kept: mut late, open: mut goes_on, node: _node } = at_once().await;
         goes_on.send(&odd(b"newer")).await;
         assert_eq!(next_message(&mut events).await, b"newer");
         late.send(&init()).await;
@@ -205,12 +202,7 @@ async fn what_comes_late_over_the_kept_connection_stays_behind_newer_messages() 
 /// The same, but the peer has moved to the connection that both keep, as it should.
 #[tokio::test]
 async fn the_kept_connection_takes_over_when_the_peer_has_left_the_other() {
-    let (node, listener, theirs) = start_before_the_peer().await;
-    let mut events = node.subscribe(EventFilter::all());
-    let dialling = dial(&node, crate::identity(theirs).node_id(), &listener);
-    let mut kept = RawPeer::answer(&listener, theirs).await;
-    let mut left = RawPeer::open(&node, theirs).await;
-    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    let AtOnce { mut events, dialling, mut kept, open: mut left, node: _node } = at_once().await;
     left.send(&odd(b"first")).await;
     assert_eq!(next_message(&mut events).await, b"first");
     kept.send(&init()).await;
@@ -287,19 +279,34 @@ fn by_id() -> (u8, u8) {
     if crate::identity(1).node_id() < crate::identity(2).node_id() { (1, 2) } else { (2, 1) }
 }
 
-/// A node, a listener for its peer, and the seed of that peer, whose id is larger: what the node dials is kept.
-async fn start_before_the_peer() -> (Node, tokio::net::TcpListener, u8) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (ours, theirs) = by_id();
-    (start(ours).await, listener, theirs)
+/// A node and its peer, whose id is larger, that have dialled each other.
+struct AtOnce {
+    node: Node,
+    events: Subscription,
+    dialling: Dialling,
+    /// What the node dialled, and both keep. The peer has not sent `init` over it yet.
+    kept: RawPeer,
+    /// What the peer dialled.
+    open: RawPeer,
 }
 
+async fn at_once() -> AtOnce {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ours, theirs) = by_id();
+    let node = start(ours).await;
+    let mut events = node.subscribe(EventFilter::all());
+    let dialling = dial(&node, crate::identity(theirs).node_id(), &listener);
+    let kept = RawPeer::answer(&listener, theirs).await;
+    let open = RawPeer::open(&node, theirs).await;
+    assert!(matches!(next(&mut events).await, Event::Connected(_)));
+    AtOnce { node, events, dialling, kept, open }
+}
+
+/// An attempt to connect.
+type Dialling = tokio::task::JoinHandle<Result<PeerInfo, ConnectError>>;
+
 /// Has the node connect to whoever answers at the listener.
-fn dial(
-    node: &Node,
-    id: NodeId,
-    listener: &tokio::net::TcpListener,
-) -> tokio::task::JoinHandle<Result<PeerInfo, ConnectError>> {
+fn dial(node: &Node, id: NodeId, listener: &tokio::net::TcpListener) -> Dialling {
     let (node, address) = (node.clone(), listener.local_addr().unwrap());
     tokio::spawn(async move { node.connect(id, address).await })
 }

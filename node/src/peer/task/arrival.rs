@@ -170,18 +170,16 @@ impl Session {
     /// Whether `other`, to which this connection gives way, ends within a moment, and in such a way that this one may take its
     /// place.
     async fn outlives(&self, other: &PeerHandle, this: &PeerHandle, reserve: Reserve) -> bool {
-        if reserve == Reserve::Never {
-            return false;
-        }
+        let may_follow: fn(&PeerHandle) -> bool = match reserve {
+            Reserve::IfUnused => |other| !other.has_delivered(),
+            Reserve::IfClosedByPeer => PeerHandle::was_closed_by_peer,
+            Reserve::Never => return false,
+        };
         tokio::select! {
             biased;
             // Whatever is asked of a connection that is not a peer's yet, its end is the answer.
             () = poll_fn(|context| self.place.mailbox.poll_filled(context)) => false,
-            () = other.gone() => match reserve {
-                Reserve::IfUnused => !other.has_delivered(),
-                Reserve::IfClosedByPeer => other.was_closed_by_peer(),
-                Reserve::Never => false,
-            },
+            () = other.gone() => may_follow(other),
             () = sleep_until(this.opened + SIMULTANEOUS) => false,
         }
     }
