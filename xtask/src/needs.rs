@@ -49,6 +49,12 @@ const NEEDS: &[Need] = &[
         there: |_| run::succeeds(Command::new("git").arg("--version")),
     },
     Need {
+        what: "chrt",
+        wanted_by: "the check `load`, whose hostile peers get the time that others leave",
+        get_it: "apt-get install util-linux",
+        there: |_| run::succeeds(Command::new("chrt").arg("--version")),
+    },
+    Need {
         what: "an emulator for ARM (qemu-system-arm)",
         wanted_by: "the check `firmware`, which boots an image in it",
         get_it: "apt-get install qemu-system-arm",

@@ -11,7 +11,8 @@
 //! and once; no honest peer is disconnected; newcomers get in; the hub's memory stays within what its limits add up to.
 //! The latency of the 99th percentile is compared with the quiet one, and must hold if `--ratio` says so.
 //!
-//! Wolves have the lowest priority of the system's, since an attacker brings processors of his own.
+//! An attacker brings processors and memory of his own. So wolves get the time that others leave (`chrt`, of util-linux), and small
+//! buffers for what they send; what they send lies in the hub's buffers all the same, and fills them.
 //!
 //! `cargo xtask load` builds and runs it.
 
@@ -93,7 +94,7 @@ fn prove(options: &Options) -> ExitCode {
     let (hub, ready) = Player::start(&format!("hub {places}"));
     let hub_process = Process::of(hub.id());
     let (mut crowd, _) = Player::start(&format!("crowd {ready}"));
-    let (mut wolves, _) = Player::start(&format!("wolves {ready}"));
+    let (mut wolves, _) = Player::start_idle(&format!("wolves {ready}"));
 
     println!("connected: {}", crowd.ask(&format!("grow {peers}")));
     let (base, fds_before) = (hub_process.resident(), hub_process.descriptors());

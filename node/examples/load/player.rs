@@ -28,12 +28,23 @@ pub(crate) struct Player {
 impl Player {
     /// Starts this program again, in the given part, and answers the line with which it says that it is ready.
     pub(crate) fn start(role: &str) -> (Player, String) {
-        let mut child = Command::new(env::current_exe().expect("a program"))
+        Player::run(Command::new(env::current_exe().expect("a program")), role)
+    }
+
+    /// The same, with nothing but the processors' time that others leave (`SCHED_IDLE`; a low priority still takes whole slices).
+    pub(crate) fn start_idle(role: &str) -> (Player, String) {
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(env::current_exe().expect("a program"));
+        Player::run(command, role)
+    }
+
+    fn run(mut command: Command, role: &str) -> (Player, String) {
+        let mut child = command
             .env(ROLE, role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("a process");
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", command.get_program().display()));
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut player = Player { child, input, output };

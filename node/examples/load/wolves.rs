@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oddwire_node::{MessageType, Network};
-use rustix::process::nice;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep};
@@ -25,6 +24,9 @@ use crate::player;
 
 /// Bytes of frames that a flooding wolf has ready at a time.
 const BATCH: usize = 64 * 1024;
+/// Asked of the system for what a wolf sends. An attacker's own buffers are not on the machine that he attacks; by default a
+/// thousand wolves fill the hub's memory for sockets with theirs, and then the system takes time from everybody for that.
+const SEND_BUFFER: u32 = 64 * 1024;
 /// Before a wolf that was not let in tries again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Between two bytes of those who drip.
@@ -49,8 +51,6 @@ impl fmt::Display for Deeds {
 
 /// Plays the part.
 pub(crate) fn play(target: &Target) -> ExitCode {
-    // An attacker computes elsewhere. Here he gets what the others leave, and that is still all that is left.
-    let _ = nice(19);
     player::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let deeds = Arc::new(Deeds::default());
@@ -152,7 +152,9 @@ impl Wolf {
     }
 
     async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.target.address(self.number)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        let stream = socket.connect(self.target.address(self.number)).await?;
         self.deeds.connections.fetch_add(1, Ordering::Relaxed);
         Ok(stream)
     }

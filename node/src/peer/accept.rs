@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire_core::connection::Connection;
 
@@ -43,7 +44,11 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
         match accepted {
             Ok((stream, address)) => {
                 rest = ACCEPT_REST;
+                // A thousand that come at once come one by one, and between two of them is time for those who are here.
+                let turn = shared.long_turns.of_newcomer().await;
                 admit(&shared, stream, address);
+                drop(turn);
+                yield_now().await;
             }
             Err(error) if concerns_one_connection(&error) => {
                 tracing::debug!("an incoming connection was gone before it was accepted: {error}");
@@ -105,7 +110,10 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, address: SocketAddr) {
 
 /// From here on a stranger costs us something.
 async fn answer(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place) {
-    let ephemeral = match fresh_ephemeral() {
+    let turn = shared.long_turns.of_newcomer().await;
+    let ephemeral = fresh_ephemeral();
+    drop(turn);
+    let ephemeral = match ephemeral {
         Ok(ephemeral) => ephemeral,
         Err(error) => {
             tracing::error!("no random numbers for the connection from {address}: {error}");
@@ -180,6 +188,21 @@ mod tests {
         // Those that wait in line.
         assert_eq!(answered, limits.pending_inbound_per_ip);
         assert!(started.elapsed() >= Duration::from_millis(400));
+        node.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn newcomers_come_in_by_turns() {
+        let [here, there] = machines();
+        let node = here.run(start(Limits::default())).await;
+        let act = act_one(node.id());
+        let others = node.shared().long_turns.of_newcomer().await;
+        let first = there.run(TcpStream::connect(LISTENING)).await.unwrap();
+        sleep(PATIENCE / 2).await;
+        assert_eq!(node.shared().connections.arriving(), 0);
+        drop(others);
+        assert!(is_answered(first, &act).await);
+        assert!(is_answered(there.run(TcpStream::connect(LISTENING)).await.unwrap(), &act).await);
         node.shutdown().await;
     }
 

@@ -11,8 +11,11 @@
 //! message that comes in the middle of one waits for its end and for what the program has to do with it, and with turn upon turn
 //! every message would.
 //!
-//! Whoever has not proven yet who he is has a line of his own, even for a short turn: an act of the handshake takes as long as
-//! some hundred frames, and a thousand strangers may come at once.
+//! Whoever has not proven yet who he is has a line of his own, even for a short turn and before that to be accepted: an act of the
+//! handshake takes as long as some hundred frames, and a thousand strangers may come at once.
+//!
+//! Pings count with the padding that they want back. A connection that must write answers before it may read goes on with the
+//! rest of its turn ([`Turn::Rest`]), so that nobody has a new turn for each answer.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +49,8 @@ pub(crate) struct LongTurns {
 pub(super) enum Turn {
     /// A little.
     Short,
+    /// A little less: what is left of a turn in which the connection came to owe too many answers.
+    Rest(Budget),
     /// A little, of a stranger.
     OfStranger(#[expect(dead_code, reason = "as below")] OwnedSemaphorePermit),
     /// Nothing before this is ready.
@@ -77,6 +82,12 @@ impl LongTurns {
             calm,
             measure: Measure::new(threads.saturating_sub(1)),
         }
+    }
+
+    /// For what a stranger costs before its connection has a task. Over when it is dropped.
+    pub(crate) async fn of_newcomer(&self) -> Option<OwnedSemaphorePermit> {
+        // Closed never.
+        Arc::clone(&self.for_strangers).acquire_owned().await.ok()
     }
 
     /// A stranger's turn, or a place in line for one.
@@ -185,6 +196,7 @@ impl Turn {
                 reads: SHORT_TURN_READS,
                 read_len: SHORT_TURN_READ,
             }),
+            Turn::Rest(left) => Some(*left),
             Turn::InLine(_) => None,
             Turn::Long(_) => {
                 Some(Budget { frames: long_turn_frames.max(1), reads: READS_PER_TURN, read_len: usize::MAX })
@@ -194,6 +206,15 @@ impl Turn {
                 reads: 1,
                 read_len: MEASURED_TURN_READ,
             }),
+        }
+    }
+
+    /// What this turn is to a connection that must write before it reads on. Of one that others wait for nothing is left.
+    pub(super) fn rest(&self, left: Budget) -> Turn {
+        match self {
+            Turn::Short | Turn::Rest(_) => Turn::Rest(left),
+            Turn::InLine(_) | Turn::OfStranger(_) => Turn::Short,
+            Turn::Long(_) | Turn::Measured(_) => Turn::Rest(Budget { frames: 0, ..left }),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::admission::Held;
 use crate::clock::{self, Clock};
 use crate::connections::Place;
 use crate::events::{Event, IncomingMessage};
+use crate::limits::PADDING_AS_A_FRAME;
 use crate::node::Shared;
 use crate::peer::handle::Counted;
 use crate::peer::keystream;
@@ -183,6 +184,7 @@ impl Session {
                 return Digested { consumed, rest: Rest::Later };
             }
             let rest = bytes.get_mut(consumed..).unwrap_or_default();
+            let owed = self.connection.owed_padding();
             let received =
                 self.connection.receive_ahead(ahead, now.timestamp, rest, &*self.shared.even_types);
             consumed += received.consumed;
@@ -201,7 +203,9 @@ impl Session {
             }
             // A header without its body is progress too, but not a message.
             if wanted == 0 {
-                *frames -= 1;
+                // Less than before when what it said was the end.
+                let asked_for = self.connection.owed_padding().saturating_sub(owed);
+                *frames = frames.saturating_sub(1 + asked_for / PADDING_AS_A_FRAME);
                 self.counted.messages_in += 1;
             }
         }
