@@ -39,6 +39,8 @@ struct Table {
     arriving: BTreeMap<u64, Arrival>,
     /// All others.
     settled: BTreeMap<u64, Arc<Mailbox>>,
+    /// When the next one may be closed for the sake of another.
+    next_eviction: Option<Instant>,
     closed: Option<CloseReason>,
 }
 
@@ -88,6 +90,8 @@ impl Connections {
 
     /// Waits until there is room for another incoming connection, or until the oldest has had its fair time, so that it
     /// may be closed for a new one. Whoever connects meanwhile waits in the listener's queue.
+    ///
+    /// Those who came at once would be due at once, and again and again: they go one by one, spread over that time.
     pub(crate) async fn room(&self) {
         loop {
             let changed = self.changed.notified();
@@ -107,7 +111,8 @@ impl Connections {
         if table.arriving.len() < self.limits.inbound {
             return None;
         }
-        table.arriving.values().next().map(|oldest| oldest.since + STRANGER_SPARED)
+        let spared_until = table.arriving.values().next().map(|oldest| oldest.since + STRANGER_SPARED);
+        spared_until.max(table.next_eviction)
     }
 
     /// A place for an incoming connection; `None` once the node is closing. At a limit the oldest stranger is closed.
@@ -115,12 +120,14 @@ impl Connections {
         let mut table = self.lock();
         let place = self.place(&mut table)?;
         let from = Origin::from(address);
-        let of_this_origin = table.arriving.values().filter(|other| other.from == from).count();
+        let of_this_origin = || table.arriving.values().filter(|other| other.from == from).count();
         // Behind a loopback address is whoever comes through a proxy (Tor), and a test of a thousand nodes.
         let is_one_host = !address.to_canonical().is_loopback();
-        let evicted = if is_one_host && of_this_origin >= self.limits.inbound_per_ip {
+        let evicted = if is_one_host && of_this_origin() >= self.limits.inbound_per_ip {
             table.arriving.iter().find(|(_, other)| other.from == from).map(|(serial, _)| *serial)
         } else if table.arriving.len() >= self.limits.inbound {
+            let limit = u32::try_from(self.limits.inbound.max(1)).unwrap_or(u32::MAX);
+            table.next_eviction = Some(Instant::now() + STRANGER_SPARED / limit);
             table.arriving.keys().next().copied()
         } else {
             None
@@ -287,6 +294,20 @@ mod tests {
         // One that is done makes room at once.
         let ((), ()) = tokio::join!(connections.room(), async { third.settle() });
         assert_eq!(start.elapsed(), STRANGER_SPARED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_came_at_once_go_one_by_one() {
+        let connections = Connections::new(PendingLimits { inbound: 4, inbound_per_ip: 4 });
+        let start = Instant::now();
+        let places = [1, 2, 3, 4].map(|last| connections.admit_inbound(ip(last)).unwrap());
+        let mut newcomers = Vec::new();
+        for (gone, place) in (0..).zip(&places) {
+            connections.room().await;
+            assert_eq!(start.elapsed(), STRANGER_SPARED + STRANGER_SPARED / 4 * gone);
+            newcomers.push(connections.admit_inbound(ip(5)).unwrap());
+            assert!(was_aborted(place));
+        }
     }
 
     #[tokio::test]

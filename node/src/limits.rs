@@ -38,8 +38,9 @@ pub(crate) const SHORT_TURN_READS: usize = 2;
 pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
 
 /// Bytes of padding in the pong that a ping asks for, and that count as one frame more: a ping of 40 bytes may cost us 64 KiB to
-/// seal and to send. So a turn is over after one or two of the longest, or a thousand KiB of a long one.
-pub(crate) const PADDING_AS_A_FRAME: usize = 1024;
+/// seal and to send, which takes as long as handling some two hundred small frames. So one of the longest is more than a short turn,
+/// and worth several measured ones, which is paid for with the next.
+pub(crate) const PADDING_AS_A_FRAME: usize = 256;
 
 /// Reads of a long turn, of 64 KiB each, or 256 KiB in a large frame: large frames are few, so counting frames is not enough.
 /// With a megabyte at most a turn is over in less than a millisecond, which others may have to wait for. At the limit the

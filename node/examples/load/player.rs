@@ -39,12 +39,10 @@ impl Player {
     }
 
     fn run(mut command: Command, role: &str) -> (Player, String) {
-        let mut child = command
-            .env(ROLE, role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", command.get_program().display()));
+        let mut child =
+            command.env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(
+                |error| panic!("{} does not start: {error}", command.get_program().display()),
+            );
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut player = Player { child, input, output };

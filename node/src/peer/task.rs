@@ -126,18 +126,18 @@ impl PeerTask {
                 *loud_at = Some(now.timestamp);
                 // Given back before it is asked for again: others were first.
                 *turn = Turn::Short;
-                *turn = session.shared.long_turns.next(session.place.serial, now.timestamp);
+                *turn = session.shared.long_turns.next(session.place.serial, now.timestamp, left.over);
                 match turn.budget(session.shared.limits.frames_per_turn) {
                     Some(more) if !was_long => left = more,
                     more => return more.is_some(),
                 }
             }
             if reader.has_unread() {
-                reader.resume(|bytes| session.digest(now, bytes, &mut left.frames));
+                reader.resume(|bytes| session.digest(now, bytes, &mut left));
                 continue;
             }
             left.reads -= 1;
-            match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left.frames)) {
+            match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left)) {
                 Ok(Progress::Some(bytes)) => {
                     session.count_bytes_in(bytes);
                     has_said_something = true;
@@ -349,8 +349,7 @@ mod tests {
     impl Asker {
         async fn open(node: &Node) -> Asker {
             let key = StaticKey::from_bytes(&Secret::new([2; 32])).unwrap();
-            let (act_one, awaiting) =
-                Initiator::new(&key, node.id(), fresh_ephemeral().unwrap()).act_one();
+            let (act_one, awaiting) = Initiator::new(&key, node.id(), fresh_ephemeral().unwrap()).act_one();
             let mut stream = TcpStream::connect(Scene::ADDRESS).await.unwrap();
             stream.write_all(&act_one).await.unwrap();
             let mut act_two = [0; ACT_TWO_LEN];
@@ -396,8 +395,10 @@ mod tests {
         // The longest, and some of which as many as may be owed are less than a turn.
         for num_pong_bytes in [60_000, 5_000] {
             let count = 1_000;
-            let of_a_turn = MEASURED_TURN_FRAMES.div_ceil(1 + usize::from(num_pong_bytes) / PADDING_AS_A_FRAME);
-            let turns = u32::try_from(count / of_a_turn).unwrap() - MEASURED_TURNS_AT_ONCE - 10;
+            let cost = 1 + usize::from(num_pong_bytes) / PADDING_AS_A_FRAME;
+            let of_a_turn = MEASURED_TURN_FRAMES.div_ceil(cost);
+            let paid = count / of_a_turn * (of_a_turn * cost / MEASURED_TURN_FRAMES);
+            let turns = u32::try_from(paid).unwrap() - MEASURED_TURNS_AT_ONCE - 20;
             let [alone, beside] = scene.compare(async || asker.ask(count, num_pong_bytes).await).await;
             assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
             assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");

@@ -25,6 +25,7 @@ use crate::peer::handle::Counted;
 use crate::peer::keystream;
 use crate::peer::mailbox::{PingAnswer, Requests};
 use crate::peer::reader::{Digested, Rest};
+use crate::peer::turn::Budget;
 use crate::{
     ConnectError, ConnectStage, Direction, MessageType, PeerInfo, PingError, PingReply, SystemError, log,
 };
@@ -166,9 +167,9 @@ impl Session {
             && !self.held.as_ref().is_some_and(Held::is_full)
     }
 
-    /// Has the connection look at received bytes, frame by frame, for at most `frames` frames.
-    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], frames: &mut usize) -> Digested {
-        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, frames))
+    /// Has the connection look at received bytes, frame by frame, for as long as `left` has some.
+    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], left: &mut Budget) -> Digested {
+        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, left))
     }
 
     fn digest_ahead(
@@ -176,11 +177,11 @@ impl Session {
         ahead: &mut keystream::Frames,
         now: Now,
         bytes: &mut [u8],
-        frames: &mut usize,
+        left: &mut Budget,
     ) -> Digested {
         let mut consumed = 0;
         loop {
-            if *frames == 0 || !self.may_read() {
+            if left.frames == 0 || !self.may_read() {
                 return Digested { consumed, rest: Rest::Later };
             }
             let rest = bytes.get_mut(consumed..).unwrap_or_default();
@@ -205,7 +206,7 @@ impl Session {
             if wanted == 0 {
                 // Less than before when what it said was the end.
                 let asked_for = self.connection.owed_padding().saturating_sub(owed);
-                *frames = frames.saturating_sub(1 + asked_for / PADDING_AS_A_FRAME);
+                left.spend(1 + asked_for / PADDING_AS_A_FRAME);
                 self.counted.messages_in += 1;
             }
         }
