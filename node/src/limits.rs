@@ -37,11 +37,6 @@ pub(crate) const SHORT_TURN_READS: usize = 2;
 /// Bytes of each of them. As much is kept of every peer in line, at most.
 pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
 
-/// Bytes of padding in the pong that a ping asks for, and that count as one frame more: a ping of 40 bytes may cost us 64 KiB to
-/// seal and to send, which takes as long as handling some two hundred small frames. So one of the longest is more than a short turn,
-/// and worth several measured ones, which is paid for with the next.
-pub(crate) const PADDING_AS_A_FRAME: usize = 256;
-
 /// Reads of a long turn, of 64 KiB each, or 256 KiB in a large frame: large frames are few, so counting frames is not enough.
 /// With a megabyte at most a turn is over in less than a millisecond, which others may have to wait for. At the limit the
 /// next one in line has its turn.
@@ -52,14 +47,14 @@ pub(crate) const READS_PER_TURN: usize = 4;
 pub(crate) const CONVERSATION: u64 = 1_000;
 /// Milliseconds from one note of that to the next.
 pub(crate) const CONVERSATION_NOTED: u64 = 100;
-/// Frames of a measured turn: half of a short one's. A message that comes in the middle waits for them, and for what the program
-/// has to do with them. At the limit as for a long turn.
-pub(crate) const MEASURED_TURN_FRAMES: usize = 32;
+/// Frames of a measured turn: as many as of a short one. A message that comes in the middle waits no longer than for those. At the
+/// limit as for a long turn.
+pub(crate) const MEASURED_TURN_FRAMES: usize = SHORT_TURN_FRAMES;
 /// Bytes of its one read. At the limit likewise.
-pub(crate) const MEASURED_TURN_READ: usize = 16 * 1024;
-/// From one measured turn to the next, for each long turn that may be under way at the same time: 16 MB or 32,000 messages in a
-/// second. A millisecond is what the runtime's timers can do. Beyond, loud peers wait for each other, and their own systems hold them up.
-pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(1);
+pub(crate) const MEASURED_TURN_READ: usize = 64 * 1024;
+/// From one measured turn to the next, for each long turn that may be under way at the same time: 32 MB or 32,000 messages in a
+/// second. Beyond, loud peers wait for each other, and their own systems hold them up.
+pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(2);
 /// Measured turns that may come earlier than that, for those who seldom say much. At the limit as for the interval.
 pub(crate) const MEASURED_TURNS_AT_ONCE: u32 = 64;
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oddwire_node::{MessageType, Network};
+use rustix::process::nice;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
@@ -51,6 +52,8 @@ impl fmt::Display for Deeds {
 
 /// Plays the part.
 pub(crate) fn play(target: &Target) -> ExitCode {
+    // The soak starts them as they are. Beside `SCHED_IDLE` it changes nothing.
+    let _ = nice(19);
     player::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let deeds = Arc::new(Deeds::default());

@@ -13,9 +13,6 @@
 //!
 //! Whoever has not proven yet who he is has a line of his own, even for a short turn and before that to be accepted: an act of the
 //! handshake takes as long as some hundred frames, and a thousand strangers may come at once.
-//!
-//! Pings count with the padding that they want back. A connection that must write answers before it may read goes on with the
-//! rest of its turn ([`Turn::Rest`]), so that nobody has a new turn for each answer.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,8 +46,6 @@ pub(crate) struct LongTurns {
 pub(super) enum Turn {
     /// A little.
     Short,
-    /// A little less: what is left of a turn in which the connection came to owe too many answers.
-    Rest(Budget),
     /// A little, of a stranger.
     OfStranger(#[expect(dead_code, reason = "as below")] OwnedSemaphorePermit),
     /// Nothing before this is ready.
@@ -67,19 +62,9 @@ type Waiting = Pin<Box<dyn Future<Output = Turn> + Send>>;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     pub(super) frames: usize,
-    /// Frames beyond these that the last one cost.
-    pub(super) over: usize,
     pub(super) reads: usize,
     /// Most bytes of one read.
     pub(super) read_len: usize,
-}
-
-impl Budget {
-    /// For what cost so many frames.
-    pub(super) fn spend(&mut self, frames: usize) {
-        self.over += frames.saturating_sub(self.frames);
-        self.frames = self.frames.saturating_sub(frames);
-    }
 }
 
 impl LongTurns {
@@ -117,8 +102,8 @@ impl LongTurns {
         self.measure.note_conversation(serial, now);
     }
 
-    /// A long turn for this connection, or a place in line for one. Its last one cost so many frames more than it had.
-    pub(super) fn next(&self, serial: u64, now: Timestamp, over: usize) -> Turn {
+    /// A long turn for this connection, or a place in line for one.
+    pub(super) fn next(&self, serial: u64, now: Timestamp) -> Turn {
         let is_measured = self.measure.is_due(serial, now);
         if !is_measured
             && self.calm.is_here()
@@ -129,14 +114,13 @@ impl LongTurns {
         let (places, calm) = (Arc::clone(&self.places), Arc::clone(&self.calm));
         let paid_until = is_measured.then(|| Arc::clone(&self.measure.paid_until));
         let interval = self.measure.interval;
-        let intervals = u32::try_from(1 + over / MEASURED_TURN_FRAMES).unwrap_or(u32::MAX);
         Turn::InLine(Box::pin(async move {
             // Closed never.
             let Ok(place) = places.acquire_owned().await else { return Turn::Short };
             // With the place in hand: the whole line waits, and goes on one by one.
             let _ = timeout(SUBSCRIBERS_SPARED, calm.comes()).await;
             let Some(paid_until) = paid_until else { return Turn::Long(place) };
-            sleep_until(pay(&paid_until, interval, intervals)).await;
+            sleep_until(pay(&paid_until, interval)).await;
             Turn::Measured(place)
         }))
     }
@@ -185,11 +169,11 @@ impl Measure {
     }
 }
 
-/// Pays for a measured turn with so many intervals, and answers when it begins: at once while fewer than [`MEASURED_TURNS_AT_ONCE`] are ahead of their
+/// Pays for a measured turn, and answers when it begins: at once while fewer than [`MEASURED_TURNS_AT_ONCE`] are ahead of their
 /// time.
-fn pay(paid_until: &Mutex<Instant>, interval: Duration, intervals: u32) -> Instant {
+fn pay(paid_until: &Mutex<Instant>, interval: Duration) -> Instant {
     let mut paid_until = paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-    *paid_until = (*paid_until).max(Instant::now()) + interval * intervals;
+    *paid_until = (*paid_until).max(Instant::now()) + interval;
     // The clock goes back farther than a few milliseconds.
     paid_until.checked_sub(interval * MEASURED_TURNS_AT_ONCE).unwrap_or(*paid_until)
 }
@@ -204,33 +188,18 @@ impl Turn {
         match self {
             Turn::Short | Turn::OfStranger(_) => Some(Budget {
                 frames: SHORT_TURN_FRAMES.min(long_turn_frames.max(1)),
-                over: 0,
                 reads: SHORT_TURN_READS,
                 read_len: SHORT_TURN_READ,
             }),
-            Turn::Rest(left) => Some(*left),
             Turn::InLine(_) => None,
-            Turn::Long(_) => Some(Budget {
-                frames: long_turn_frames.max(1),
-                over: 0,
-                reads: READS_PER_TURN,
-                read_len: usize::MAX,
-            }),
+            Turn::Long(_) => {
+                Some(Budget { frames: long_turn_frames.max(1), reads: READS_PER_TURN, read_len: usize::MAX })
+            }
             Turn::Measured(_) => Some(Budget {
                 frames: MEASURED_TURN_FRAMES.min(long_turn_frames.max(1)),
-                over: 0,
                 reads: 1,
                 read_len: MEASURED_TURN_READ,
             }),
-        }
-    }
-
-    /// What this turn is to a connection that must write before it reads on. Of one that others wait for nothing is left.
-    pub(super) fn rest(&self, left: Budget) -> Turn {
-        match self {
-            Turn::Short | Turn::Rest(_) => Turn::Rest(left),
-            Turn::InLine(_) | Turn::OfStranger(_) => Turn::Short,
-            Turn::Long(_) | Turn::Measured(_) => Turn::Rest(Budget { frames: 0, ..left }),
         }
     }
 
@@ -266,19 +235,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn long_turns_leave_a_thread_to_the_others_and_go_round() {
         let turns = LongTurns::new(3, Arc::default());
-        let (first, second) = (turns.next(1, START, 0), turns.next(1, START, 0));
+        let (first, second) = (turns.next(1, START), turns.next(1, START));
         assert!(matches!((&first, &second), (Turn::Long(_), Turn::Long(_))));
-        let (mut third, mut fourth) = (turns.next(1, START, 0), turns.next(1, START, 0));
+        let (mut third, mut fourth) = (turns.next(1, START), turns.next(1, START));
         assert!(third.budget(1_000).is_none() && !advances(&mut third).await && !advances(&mut fourth).await);
         drop(first);
         // Whoever has had a turn stands behind those who wait.
-        let mut again = turns.next(1, START, 0);
+        let mut again = turns.next(1, START);
         assert!(!advances(&mut fourth).await && !advances(&mut again).await && advances(&mut third).await);
         assert!(matches!(third, Turn::Long(_)));
         drop((second, third));
         assert!(advances(&mut fourth).await && advances(&mut again).await);
         assert!(
-            matches!(LongTurns::new(1, Arc::default()).next(1, START, 0), Turn::Long(_)),
+            matches!(LongTurns::new(1, Arc::default()).next(1, START), Turn::Long(_)),
             "one thread is all there is"
         );
     }
@@ -286,7 +255,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn strangers_wait_for_strangers_only() {
         let turns = LongTurns::new(3, Arc::default());
-        let (_loud, _louder, first) = (turns.next(1, START, 0), turns.next(1, START, 0), turns.of_stranger());
+        let (_loud, _louder, first) = (turns.next(1, START), turns.next(1, START), turns.of_stranger());
         assert!(first.budget(1_000).is_some_and(|budget| budget.frames == SHORT_TURN_FRAMES));
         let mut second = turns.of_stranger();
         assert!(second.budget(1_000).is_none() && !advances(&mut second).await);
@@ -298,7 +267,7 @@ mod tests {
     async fn one_that_leaves_the_line_lets_the_next_one_go_on() {
         let turns = LongTurns::new(2, Arc::default());
         let (first, mut second, mut third) =
-            (turns.next(1, START, 0), turns.next(1, START, 0), turns.next(1, START, 0));
+            (turns.next(1, START), turns.next(1, START), turns.next(1, START));
         assert!(!advances(&mut second).await && !advances(&mut third).await);
         drop(second);
         drop(first);
@@ -310,14 +279,14 @@ mod tests {
         let calm = Arc::<Calm>::default();
         let turns = LongTurns::new(2, Arc::clone(&calm));
         calm.note(false, true);
-        let mut turn = turns.next(1, START, 0);
+        let mut turn = turns.next(1, START);
         assert!(!advances(&mut turn).await);
         calm.note(true, false);
         assert!(advances(&mut turn).await);
         drop(turn);
 
         calm.note(false, true);
-        let (start, mut turn) = (Instant::now(), turns.next(1, START, 0));
+        let (start, mut turn) = (Instant::now(), turns.next(1, START));
         advance(SUBSCRIBERS_SPARED / 2).await;
         assert!(!advances(&mut turn).await);
         poll_fn(|context| turn.poll_advance(context)).await;
@@ -331,13 +300,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn long_turns_are_measured_while_somebody_else_is_in_conversation() {
         let turns = LongTurns::new(2, Arc::default());
-        assert!(matches!(turns.next(7, after(5), 0), Turn::Long(_)), "nobody has said anything");
+        assert!(matches!(turns.next(7, after(5)), Turn::Long(_)), "nobody has said anything");
         turns.note_conversation(7, after(5_000));
-        assert!(matches!(turns.next(7, after(5_001), 0), Turn::Long(_)), "only itself");
+        assert!(matches!(turns.next(7, after(5_001)), Turn::Long(_)), "only itself");
         turns.note_conversation(8, after(5_000 + CONVERSATION_NOTED - 1));
-        assert!(matches!(turns.next(7, after(5_100), 0), Turn::Long(_)), "noted now and then");
+        assert!(matches!(turns.next(7, after(5_100)), Turn::Long(_)), "noted now and then");
         turns.note_conversation(8, after(5_000 + CONVERSATION_NOTED));
-        let mut turn = turns.next(7, after(5_101), 0);
+        let mut turn = turns.next(7, after(5_101));
         assert!(turn.budget(1_000).is_none() && advances(&mut turn).await);
         let budget = turn.budget(1_000).unwrap();
         assert_eq!(
@@ -348,7 +317,7 @@ mod tests {
         assert_eq!(turn.budget(10).unwrap().frames, 10, "never more than was set");
         drop(turn);
         let over = 5_000 + CONVERSATION_NOTED + CONVERSATION;
-        assert!(matches!(turns.next(7, after(over), 0), Turn::Long(_)), "the conversation is over");
+        assert!(matches!(turns.next(7, after(over)), Turn::Long(_)), "the conversation is over");
     }
 
     #[tokio::test(start_paused = true)]
@@ -358,7 +327,7 @@ mod tests {
         let start = Instant::now();
         let count = 10 * MEASURED_TURNS_AT_ONCE;
         for _ in 0..count {
-            let mut turn = turns.next(7, after(1_000), 0);
+            let mut turn = turns.next(7, after(1_000));
             poll_fn(|context| turn.poll_advance(context)).await;
         }
         // Two may be under way at a time, so they come twice as fast.
@@ -369,7 +338,7 @@ mod tests {
         advance(100 * MEASURED_TURN_INTERVAL * MEASURED_TURNS_AT_ONCE).await;
         let start = Instant::now();
         for _ in 0..2 * MEASURED_TURNS_AT_ONCE {
-            let mut turn = turns.next(7, after(1_000), 0);
+            let mut turn = turns.next(7, after(1_000));
             poll_fn(|context| turn.poll_advance(context)).await;
         }
         assert!(start.elapsed() >= MEASURED_TURN_INTERVAL / 2 * (MEASURED_TURNS_AT_ONCE - 2));

@@ -19,13 +19,11 @@ use crate::admission::Held;
 use crate::clock::{self, Clock};
 use crate::connections::Place;
 use crate::events::{Event, IncomingMessage};
-use crate::limits::PADDING_AS_A_FRAME;
 use crate::node::Shared;
 use crate::peer::handle::Counted;
 use crate::peer::keystream;
 use crate::peer::mailbox::{PingAnswer, Requests};
 use crate::peer::reader::{Digested, Rest};
-use crate::peer::turn::Budget;
 use crate::{
     ConnectError, ConnectStage, Direction, MessageType, PeerInfo, PingError, PingReply, SystemError, log,
 };
@@ -167,9 +165,9 @@ impl Session {
             && !self.held.as_ref().is_some_and(Held::is_full)
     }
 
-    /// Has the connection look at received bytes, frame by frame, for as long as `left` has some.
-    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], left: &mut Budget) -> Digested {
-        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, left))
+    /// Has the connection look at received bytes, frame by frame, for at most `frames` frames.
+    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], frames: &mut usize) -> Digested {
+        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, frames))
     }
 
     fn digest_ahead(
@@ -177,15 +175,14 @@ impl Session {
         ahead: &mut keystream::Frames,
         now: Now,
         bytes: &mut [u8],
-        left: &mut Budget,
+        frames: &mut usize,
     ) -> Digested {
         let mut consumed = 0;
         loop {
-            if left.frames == 0 || !self.may_read() {
+            if *frames == 0 || !self.may_read() {
                 return Digested { consumed, rest: Rest::Later };
             }
             let rest = bytes.get_mut(consumed..).unwrap_or_default();
-            let owed = self.connection.owed_padding();
             let received =
                 self.connection.receive_ahead(ahead, now.timestamp, rest, &*self.shared.even_types);
             consumed += received.consumed;
@@ -204,9 +201,7 @@ impl Session {
             }
             // A header without its body is progress too, but not a message.
             if wanted == 0 {
-                // Less than before when what it said was the end.
-                let asked_for = self.connection.owed_padding().saturating_sub(owed);
-                left.spend(1 + asked_for / PADDING_AS_A_FRAME);
+                *frames -= 1;
                 self.counted.messages_in += 1;
             }
         }
