@@ -111,8 +111,8 @@ impl Connections {
         if table.arriving.len() < self.limits.inbound {
             return None;
         }
-        let spared_until = table.arriving.values().next().map(|oldest| oldest.since + STRANGER_SPARED);
-        spared_until.max(table.next_eviction)
+        let spared_until = table.arriving.values().next()?.since + STRANGER_SPARED;
+        Some(table.next_eviction.map_or(spared_until, |next| next.max(spared_until)))
     }
 
     /// A place for an incoming connection; `None` once the node is closing. At a limit the oldest stranger is closed.
@@ -242,6 +242,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
 
     fn ip(last: u8) -> IpAddr {
@@ -297,6 +299,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_those_who_have_gone() {
+        let connections = Connections::new(PendingLimits { inbound: 1, inbound_per_ip: 1 });
+        let start = Instant::now();
+        let first = connections.admit_inbound(ip(1)).unwrap();
+        let second = connections.admit_inbound(ip(2)).unwrap();
+        drop((first, second));
+        connections.room().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let of_none = Connections::new(PendingLimits { inbound: 0, inbound_per_ip: 1 });
+        drop(of_none.admit_inbound(ip(1)).unwrap());
+        of_none.room().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn those_who_came_at_once_go_one_by_one() {
         let connections = Connections::new(PendingLimits { inbound: 4, inbound_per_ip: 4 });
         let start = Instant::now();
@@ -327,7 +344,7 @@ mod tests {
         });
         waited.unwrap();
         assert_eq!(connections.arriving(), 1);
-        tokio::time::timeout(core::time::Duration::ZERO, connections.while_arriving(&id)).await.unwrap_err();
+        tokio::time::timeout(Duration::ZERO, connections.while_arriving(&id)).await.unwrap_err();
     }
 
     #[test]
