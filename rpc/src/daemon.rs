@@ -159,7 +159,10 @@ async fn start_and_serve(config: Config, options: Arc<OptionTable>) -> Result<Ex
         background::leave_session().map_err(StartFailure::Background)?;
     }
     // Held to the end: the directory is ours while the process lives.
-    let _claim = Claim::take(&config.place).await?;
+    let _claim = tokio::select! {
+        claim = Claim::take(&config.place) => claim?,
+        _signal = signals.next() => return Ok(ExitCode::FAILURE),
+    };
     enter(&config.place)?;
     let log = Log::install(&config.log)?;
     log::log_panics(&log);

@@ -256,6 +256,16 @@ pub const MAX_LOG_FEED: usize = 1_024;
 /// How long a daemon that ends waits for its last log lines to be taken. Then they are lost.
 pub const LOG_FLUSH: Duration = Duration::from_secs(1);
 
+/// How long a daemon that starts waits for another one that holds its directory and answers nobody: longer than a stop takes
+/// ([`STOP_TIME`], and what is written after it). Then it does not start.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(12);
+
+/// How long it waits if somebody answers on the sockets: one that has been told to stop, or was killed, may do so for a moment.
+pub const ANSWERED_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often it looks meanwhile.
+pub const CLAIM_RETRY: Duration = Duration::from_millis(50);
+
 /// How long the server, once told to stop, waits for requests that run and for clients to read their answers.
 /// Then their connections are closed.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);

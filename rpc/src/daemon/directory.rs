@@ -2,6 +2,9 @@
 //!
 //! Two nodes with one key confuse every peer, so a second daemon must not come up, whichever program the first one is. Our own
 //! hold a lock for as long as they live; Core Lightning's is recognised by a socket that answers.
+//!
+//! Who starts a node anew right after `stop`, or after a kill, meets the one before, which ends and still holds the lock. It
+//! is waited for.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -10,9 +13,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{NodePlace, RPC_FILE};
-use crate::limits::PROBE_TIME;
+use crate::limits::{ANSWERED_PATIENCE, CLAIM_RETRY, LOCK_PATIENCE, PROBE_TIME};
 
 #[cfg(test)]
 mod tests;
@@ -82,7 +86,7 @@ pub struct Claim {
 
 impl Claim {
     /// Makes the directories with mode 0700 if they are missing, takes the lock and makes sure that nothing answers on the
-    /// sockets.
+    /// sockets. Waits [`LOCK_PATIENCE`] for a daemon that holds the lock and answers nobody: it ends, or it just starts.
     ///
     /// # Errors
     /// [`DirectoryError`]; then nothing but the directories and the lock file has been made.
@@ -90,13 +94,25 @@ impl Claim {
         let network_dir = place.network_dir();
         make_private(&place.lightning_dir)?;
         make_private(&network_dir)?;
-        let lock = lock(&network_dir)?;
-        for socket in [network_dir.join(RPC_FILE), place.rpc_path()] {
-            if answers(&socket).await {
-                return Err(DirectoryError::Answered { path: socket });
+        let sockets = [network_dir.join(RPC_FILE), place.rpc_path()];
+        let begun = Instant::now();
+        loop {
+            let locked = lock(&network_dir);
+            let is_held = matches!(locked, Err(DirectoryError::Running { .. }));
+            let (refused, patience) = match (locked, answering(&sockets).await) {
+                (Ok(lock), None) => return Ok(Claim { _lock: lock }),
+                (Ok(_), Some(socket)) => {
+                    (DirectoryError::Answered { path: socket.clone() }, ANSWERED_PATIENCE)
+                }
+                (Err(held), Some(_)) if is_held => (held, ANSWERED_PATIENCE),
+                (Err(held), None) if is_held => (held, LOCK_PATIENCE),
+                (Err(error), _) => return Err(error),
+            };
+            if begun.elapsed() >= patience {
+                return Err(refused);
             }
+            sleep(CLAIM_RETRY).await;
         }
-        Ok(Claim { _lock: lock })
     }
 }
 
@@ -134,6 +150,16 @@ fn lock(network_dir: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
+/// The first of the sockets that a process listens on.
+async fn answering(sockets: &[PathBuf]) -> Option<&PathBuf> {
+    for socket in sockets {
+        if answers(socket).await {
+            return Some(socket);
+        }
+    }
+    None
+}
+
 /// Whether a process listens on the socket. A socket file that nobody listens on is what a killed daemon leaves behind.
 async fn answers(socket: &Path) -> bool {
     let (Some(directory), Some(name)) = (socket.parent(), socket.file_name()) else { return false };
@@ -141,7 +167,7 @@ async fn answers(socket: &Path) -> bool {
     let Ok(directory) = File::open(directory) else { return false };
     // The directory's path may be longer than a socket's may be; through its descriptor it is short.
     let short = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(name);
-    match tokio::time::timeout(PROBE_TIME, UnixStream::connect(short)).await {
+    match timeout(PROBE_TIME, UnixStream::connect(short)).await {
         Ok(Ok(_)) | Err(_) => true,
         // Its queue of new connections is full.
         Ok(Err(error)) => error.kind() == io::ErrorKind::WouldBlock,

@@ -37,6 +37,21 @@ fn what_was_accepted_before_the_signal_arrives() {
 }
 
 #[test]
+fn who_starts_while_the_node_before_still_stops_waits_for_its_end() {
+    let (dir, other_dir) = (tempdir().unwrap(), tempdir().unwrap());
+    let before = Daemon::start(dir.path(), &[]);
+    let peer = Daemon::start(other_dir.path(), &[]);
+    before.connect(&peer);
+    let queued = queue_for_one_that_does_not_read(&before, &peer);
+    before.call(&["stop"]);
+    let after = Daemon::start(dir.path(), &[]);
+    let (status, log) = before.process.wait();
+    assert!(status.success() && log.iter().any(|line| line.contains("messages were not sent")), "{log:#?}");
+    assert_eq!(after.id, before.id);
+    record("messages queued for one that does not read, while the next start waited for the stop", queued);
+}
+
+#[test]
 fn neither_peers_nor_plugins_nor_clients_delay_the_end() {
     /// What the daemon promises: 8 s, and two times 1 s for the log and the datastore. The rest is for a busy machine.
     const MOST: Duration = Duration::from_secs(10 + 10);
@@ -50,18 +65,7 @@ fn neither_peers_nor_plugins_nor_clients_delay_the_end() {
     let peer = Daemon::start(other_dir.path(), &[]);
     daemon.connect(&peer);
 
-    // A peer that does not read, with as much queued for it as may be.
-    let peer_pid = Pid::from_child(&peer.process.child);
-    kill_process(peer_pid, Signal::STOP).unwrap();
-    let mut client = Client::connect(dir.path()).unwrap();
-    let message = format!("8001{}", "00".repeat(60_000));
-    let refused = loop {
-        match client.try_call("sendcustommsg", &json!([peer.id, message])).unwrap() {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(refused["code"], -1, "{refused}");
+    queue_for_one_that_does_not_read(&daemon, &peer);
     // A plugin that does not read; a client that waits for it, one that waits for a stranger who says nothing, one that
     // does not read its answers, one in the middle of a request.
     let clients = ["work", "connect", "help", "half"].map(|what| {
@@ -94,4 +98,21 @@ fn neither_peers_nor_plugins_nor_clients_delay_the_end() {
         "SIGTERM while peer, plugin and clients all hang",
         format!("ended after {:.1} s", took.as_secs_f64()),
     );
+}
+
+/// Stops the peer, then queues as much for it as may be. Returns how many messages were accepted.
+fn queue_for_one_that_does_not_read(daemon: &Daemon, peer: &Daemon) -> u64 {
+    kill_process(Pid::from_child(&peer.process.child), Signal::STOP).unwrap();
+    let mut client = Client::connect(&daemon.dir).unwrap();
+    let message = format!("8001{}", "00".repeat(60_000));
+    let mut accepted = 0;
+    loop {
+        match client.try_call("sendcustommsg", &json!([peer.id, message])).unwrap() {
+            Ok(_) => accepted += 1,
+            Err(refused) => {
+                assert_eq!(refused["code"], -1, "{refused}");
+                return accepted;
+            }
+        }
+    }
 }

@@ -5,9 +5,11 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use oddwire_node::Network;
+use tokio::time::{Instant, sleep};
 
 use super::{Claim, DirectoryError, LOCK_FILE};
 use crate::config::{NodePlace, RPC_FILE};
+use crate::limits::LOCK_PATIENCE;
 
 fn place(dir: &tempfile::TempDir) -> NodePlace {
     NodePlace {
@@ -27,20 +29,48 @@ async fn directories_are_made_for_this_user_only() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_claim_is_refused_with_the_process_until_the_first_ends() {
     let dir = tempfile::tempdir().unwrap();
     let place = place(&dir);
     let first = Claim::take(&place).await.unwrap();
+    let begun = Instant::now();
     match Claim::take(&place).await {
         Err(DirectoryError::Running { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
         other => panic!("{other:?}"),
     }
+    // It said nothing, so it could have been ending.
+    assert!(begun.elapsed() >= LOCK_PATIENCE, "{:?}", begun.elapsed());
     drop(first);
     std::fs::write(place.network_dir().join(LOCK_FILE), "123456789\n").unwrap();
     Claim::take(&place).await.unwrap();
     let pid = std::fs::read_to_string(place.network_dir().join(LOCK_FILE)).unwrap();
     assert_eq!(pid, format!("{}\n", std::process::id()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_the_directory_and_answers_is_not_waited_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = place(&dir);
+    let _first = Claim::take(&place).await.unwrap();
+    let _listener = UnixListener::bind(place.rpc_path()).unwrap();
+    let begun = Instant::now();
+    let refused = Claim::take(&place).await;
+    assert!(matches!(refused, Err(DirectoryError::Running { .. })), "{refused:?}");
+    assert!(begun.elapsed() < LOCK_PATIENCE, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = place(&dir);
+    let first = Claim::take(&place).await.unwrap();
+    let ends = async {
+        sleep(LOCK_PATIENCE / 2).await;
+        drop(first);
+    };
+    let (second, ()) = tokio::join!(Claim::take(&place), ends);
+    second.unwrap();
 }
 
 #[tokio::test]
