@@ -50,6 +50,8 @@ pub(super) struct Ledger {
     own_ends: BTreeSet<(Host, u16)>,
     /// Connections over which a process has warned its peer, as it does before it ends one. Killed then, it cannot tell of the end.
     warned: BTreeSet<(usize, u16)>,
+    /// Peers whom a host has warned while it was not connected to them: it refused a connection, whatever had come over it.
+    refused: BTreeSet<(Host, NodeId)>,
 }
 
 /// From one process to one node.
@@ -133,6 +135,7 @@ impl Ledger {
             readers: BTreeMap::new(),
             own_ends: BTreeSet::new(),
             warned: BTreeSet::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -216,6 +219,9 @@ impl Ledger {
             Event::Unsent { id, unsent, .. } => self.reported(process, id, unsent, None),
             Event::Warning { id, direction: Direction::Out, .. } => {
                 let current = reader.peers.get(id).and_then(|connections| connections.last());
+                if current.is_none_or(|had| had.ended.is_some()) {
+                    self.refused.insert((host, *id));
+                }
                 self.warned.extend(current.map(|had| (process, had.port)));
             }
             Event::CustomMessage { number, peer, kind, payload, .. } => {

@@ -69,11 +69,22 @@ impl Ledger {
                 let mut receivers = receivers.clone().map(|(process, _)| *process);
                 receivers.any(|process| killed.contains(&process) && self.warned.contains(&(process, port)))
             };
+            // Who is refused has perhaps sent something already, which is read and thrown away.
+            let from = self.hosts.iter().find(|(_, host)| **host == sender.host).map(|(id, _)| *id);
+            let was_refused = |port: u16| {
+                let refused = from.is_some_and(|from| self.refused.contains(&(*to, from)));
+                let told = |reader: &Reader| {
+                    let of_sender = from.and_then(|from| reader.peers.get(&from));
+                    of_sender.is_some_and(|connections| connections.iter().any(|had| had.port == port))
+                };
+                refused && !receivers.clone().any(|(_, reader)| told(reader))
+            };
             let connections = connections(*process, *to);
             let may_have_lost: BTreeMap<u16, bool> = (connections.iter())
                 .map(|ended| {
-                    let is_ended_there =
-                        self.own_ends.contains(&(*to, ended.port)) || was_killed_closing(ended.port);
+                    let is_ended_there = self.own_ends.contains(&(*to, ended.port))
+                        || was_killed_closing(ended.port)
+                        || was_refused(ended.port);
                     (ended.port, ended.may_have_lost || is_ended_there || is_deaf)
                 })
                 .collect();
