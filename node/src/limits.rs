@@ -37,6 +37,23 @@ pub(crate) const SHORT_TURN_READS: usize = 2;
 /// Bytes of each of them. As much is kept of every peer in line, at most.
 pub(crate) const SHORT_TURN_READ: usize = 8 * 1024;
 
+/// Bytes that the system may hold of a connection and has not sent yet, beside those that the peer has not acknowledged; one
+/// packet may pass it. At the limit the rest stays in the send queue: there it counts, and when the connection ends it is told as
+/// unsent. Without a limit a peer that does not read fills megabytes of the system's memory, and what one that reads is sent has
+/// left the processor's caches before it goes out.
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(not(test), oddwire_loom)))]
+pub(crate) const UNSENT_IN_SYSTEM: u32 = 16 * 1024;
+
+/// Bytes of padding in the pongs that a turn may ask for, but for a long one that is not measured; the last ping may ask for more. A
+/// ping of 40 bytes may cost us 64 KiB to seal and to send, as long as handling some hundred small frames takes. At the limit the
+/// connection stands in line with others that ask, and pays for each such number of bytes with [`PADDING_COST`] measured turns:
+/// together they get 8 MB in a second, for each long turn that may be under way at the same time.
+pub(crate) const TURN_PADDING: usize = 16 * 1024;
+/// Measured turns that [`TURN_PADDING`] is paid with: to seal and to write it takes longer than to read as much.
+pub(crate) const PADDING_COST: usize = 2;
+/// The same of a long turn: as many bytes as it may bring. At the limit likewise.
+pub(crate) const LONG_TURN_PADDING: usize = 256 * 1024;
+
 /// Reads of a long turn, of 64 KiB each, or 256 KiB in a large frame: large frames are few, so counting frames is not enough.
 /// With a megabyte at most a turn is over in less than a millisecond, which others may have to wait for. At the limit the
 /// next one in line has its turn.
@@ -47,16 +64,16 @@ pub(crate) const READS_PER_TURN: usize = 4;
 pub(crate) const CONVERSATION: u64 = 1_000;
 /// Milliseconds from one note of that to the next.
 pub(crate) const CONVERSATION_NOTED: u64 = 100;
-/// Frames of a measured turn: as many as of a short one. A message that comes in the middle waits no longer than for those. At the
-/// limit as for a long turn.
-pub(crate) const MEASURED_TURN_FRAMES: usize = SHORT_TURN_FRAMES;
-/// Bytes of its one read. At the limit likewise.
-pub(crate) const MEASURED_TURN_READ: usize = 64 * 1024;
+/// Frames of a measured turn: fewer than of a short one. A message that comes in the middle waits for those, and for what the
+/// program does with them. At the limit as for a long turn.
+pub(crate) const MEASURED_TURN_FRAMES: usize = 32;
+/// Bytes of its one read: as much as the sender's system can then send at a stretch. At the limit likewise.
+pub(crate) const MEASURED_TURN_READ: usize = 32 * 1024;
 /// From one measured turn to the next, for each long turn that may be under way at the same time: 32 MB or 32,000 messages in a
-/// second. Beyond, loud peers wait for each other, and their own systems hold them up.
-pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(2);
+/// second. Beyond, loud peers wait for each other, and their own systems hold them up. Timers know no shorter time.
+pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(1);
 /// Measured turns that may come earlier than that, for those who seldom say much. At the limit as for the interval.
-pub(crate) const MEASURED_TURNS_AT_ONCE: u32 = 64;
+pub(crate) const MEASURED_TURNS_AT_ONCE: u32 = 128;
 
 /// Events that may wait for a subscriber while long turns begin: as many as one brings, so that the subscriber has something to
 /// do during the next. A quarter of its backlog, if that is less. At the limit the subscriber is behind.
@@ -67,6 +84,9 @@ pub(crate) const CALM_BYTES: usize = 1024 * 1024;
 /// How long a turn waits for subscribers that are behind. Programs that handle ten thousand messages a second lose none to a
 /// flood; one that stops reading slows loud peers for two seconds, and is not waited for once it has missed something.
 pub(crate) const SUBSCRIBERS_SPARED: Duration = Duration::from_millis(100);
+/// The same for a measured turn. It brings a thirtieth as much, so as many more of them fill the backlog of one that does not
+/// read: with the whole time each, loud peers would be slowed for a minute.
+pub(crate) const SUBSCRIBERS_SPARED_MEASURED: Duration = Duration::from_millis(3);
 
 /// Custom messages of a peer that are held back until the gatekeeper has decided on it. Enough for what a protocol says first.
 /// At the limit nothing more is read from the peer before the verdict.

@@ -31,8 +31,8 @@ mod trace;
 mod world;
 
 use self::ledger::Sums;
-pub(crate) use self::network::{TcpListener, TcpStream};
-pub(crate) use self::process::{machines, random_bytes, spawn};
+pub(crate) use self::network::{TcpListener, TcpStream, prepare};
+pub(crate) use self::process::{Process, machines, random_bytes, spawn};
 use self::trace::Story;
 use self::world::World;
 

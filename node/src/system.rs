@@ -12,4 +12,20 @@ pub(crate) use tokio::net::{TcpListener, TcpStream};
 pub(crate) use tokio::spawn;
 
 #[cfg(all(test, not(oddwire_loom)))]
-pub(crate) use crate::simulation::{TcpListener, TcpStream, random_bytes, spawn};
+pub(crate) use crate::simulation::{TcpListener, TcpStream, prepare, random_bytes, spawn};
+
+/// Makes a connection ready for messages: small ones go out when they are sent, not when the peer has acknowledged the last, and
+/// the system takes few that it cannot send yet.
+///
+/// # Errors
+/// The connection is gone already.
+#[cfg(any(not(test), oddwire_loom))]
+pub(crate) fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(crate::limits::UNSENT_IN_SYSTEM)
+    {
+        // One that does not know the option takes more.
+        tracing::debug!("the system does not limit what it keeps unsent: {error}");
+    }
+    stream.set_nodelay(true)
+}

@@ -287,6 +287,12 @@ impl<L: AsRef<Local>> Connection<L> {
         !self.outbox.is_empty() || self.farewell().is_some() || self.unfinished() > 0
     }
 
+    /// Bytes of padding in the pongs that wait to be transmitted: a peer gets 64 KiB for a frame of 40 bytes, so a driver that
+    /// shares itself among many peers looks at what it costs, not at what has come.
+    pub fn owed_padding(&self) -> usize {
+        self.outbox.padding()
+    }
+
     /// How many bytes are missing of a frame that goes out in pieces.
     fn unfinished(&self) -> usize {
         match &self.state {

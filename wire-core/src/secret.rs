@@ -130,7 +130,6 @@ impl defmt::Format for StaticKey {
 /// serve twice; it must come from a good source of random numbers, and forward secrecy rests on it.
 pub struct EphemeralKey {
     scalar: Scalar,
-    public: NodeId,
 }
 
 impl EphemeralKey {
@@ -143,13 +142,13 @@ impl EphemeralKey {
         let scalar = Scalar::from_bytes(&bytes).ok_or(InvalidSecretKey)?;
         // Taken by value so that it goes here: nobody can make a second key of the same bytes.
         drop(bytes);
-        let public = NodeId::from_point(scalar.public());
-        Ok(EphemeralKey { scalar, public })
+        Ok(EphemeralKey { scalar })
     }
 
-    /// The public half, as the acts carry it.
-    pub(crate) fn public(&self) -> &NodeId {
-        &self.public
+    /// The public half, as the acts carry it. Computed here and not with the key: whoever calls us and says nothing costs no
+    /// multiplication.
+    pub(crate) fn public(&self) -> NodeId {
+        NodeId::from_point(self.scalar.public())
     }
 
     /// As [`StaticKey::ecdh`].
@@ -172,9 +171,7 @@ impl EphemeralKey {
     /// The key that follows this one along a route: this key times `factor` (BOLT 4, "Shared Secret" and "Route
     /// Blinding").
     pub(crate) fn times(&self, factor: &Scalar) -> Option<EphemeralKey> {
-        let scalar = self.scalar.times(factor)?;
-        let public = NodeId::from_point(scalar.public());
-        Some(EphemeralKey { scalar, public })
+        Some(EphemeralKey { scalar: self.scalar.times(factor)? })
     }
 
     /// The secret itself, as a key of HMAC: senders draw the padding of an onion from it (BOLT 4, "Packet

@@ -14,13 +14,16 @@ pub(crate) struct Options {
     /// Hostile peers of each of three kinds: that flood and never read, that say nothing, that send a byte a second
     #[arg(long, default_value_t = 100)]
     hostile: u32,
-    /// How long each of the seven parts lasts, the first of which is to warm up
+    /// How long each part lasts: one to warm up, and ten of a round
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// How often all attacks are played; of each the middle one counts
+    #[arg(long, default_value_t = 1)]
+    rounds: u32,
     /// Messages a second of all honest peers together
     #[arg(long, default_value_t = 1_000)]
     rate: u32,
-    /// Fail if the 99th percentile of the honest peers' latency under attack is more than so many times the quiet one; for
+    /// Fail if the 99th percentile of the honest peers' latency under attack is more than so many times what is quiet around it; for
     /// a machine that does nothing else
     #[arg(long)]
     ratio: Option<f64>,
@@ -35,8 +38,15 @@ pub(crate) struct Options {
 /// # Errors
 /// As [`load`].
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let options =
-        Options { peers: 1_000, hostile: 100, seconds: 3, rate: 1_000, ratio: None, release: false };
+    let options = Options {
+        peers: 1_000,
+        hostile: 100,
+        seconds: 2,
+        rounds: 1,
+        rate: 1_000,
+        ratio: None,
+        release: false,
+    };
     load(workspace, &options)
 }
 
@@ -51,7 +61,12 @@ pub(crate) fn load(workspace: &Workspace, options: &Options) -> Result<()> {
         command.arg("--release");
     }
     command.arg("--");
-    let numbers = [("--peers", options.peers), ("--hostile", options.hostile), ("--rate", options.rate)];
+    let numbers = [
+        ("--peers", options.peers),
+        ("--hostile", options.hostile),
+        ("--rounds", options.rounds),
+        ("--rate", options.rate),
+    ];
     for (name, value) in numbers {
         command.args([name, &value.to_string()]);
     }

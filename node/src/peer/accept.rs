@@ -21,7 +21,7 @@ use crate::connections::Place;
 use crate::handshakes::Turn;
 use crate::limits::{ACCEPT_REFUSAL_QUIET, ACCEPT_REST, ACCEPT_REST_MAX};
 use crate::node::Shared;
-use crate::system::{TcpListener, TcpStream, spawn};
+use crate::system::{TcpListener, TcpStream, prepare, spawn};
 
 /// Accepts until the node stops.
 pub(crate) async fn accept_all(shared: Arc<Shared>, listener: TcpListener) {
@@ -77,8 +77,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 }
 
 fn admit(shared: &Arc<Shared>, stream: TcpStream, address: SocketAddr) {
-    // Small messages go out when they are sent, not when the peer has acknowledged the last.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = prepare(&stream) {
         tracing::debug!("connection from {address} is gone already: {error}");
         return;
     }
@@ -108,12 +107,9 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, address: SocketAddr) {
     });
 }
 
-/// From here on a stranger costs us something.
+/// From here on a stranger holds a connection's state, and its acts cost us something.
 async fn answer(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, place: Place) {
-    let turn = shared.long_turns.of_newcomer().await;
-    let ephemeral = fresh_ephemeral();
-    drop(turn);
-    let ephemeral = match ephemeral {
+    let ephemeral = match fresh_ephemeral() {
         Ok(ephemeral) => ephemeral,
         Err(error) => {
             tracing::error!("no random numbers for the connection from {address}: {error}");

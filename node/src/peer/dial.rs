@@ -15,7 +15,7 @@ use super::task::{Origin, PeerTask};
 use crate::error::{ConnectStage, SystemError};
 use crate::events::Event;
 use crate::node::Shared;
-use crate::system::{TcpStream, random_bytes, spawn};
+use crate::system::{TcpStream, prepare, random_bytes, spawn};
 use crate::{ConnectError, Direction, NodeId, PeerInfo};
 
 /// The attempts that are under way.
@@ -162,8 +162,7 @@ async fn attempt(shared: &Arc<Shared>, id: NodeId, address: SocketAddr) -> Resul
         Ok(connected) => connected.map_err(|error| system(&error))?,
         Err(_) => return Err(ConnectError::Timeout { address }),
     };
-    // Small messages go out when they are sent, not when the peer has acknowledged the last.
-    stream.set_nodelay(true).map_err(|error| system(&error))?;
+    prepare(&stream).map_err(|error| system(&error))?;
     let ephemeral = fresh_ephemeral().map_err(|error| system(&error))?;
     tracing::debug!(peer = %id, "Connected out, starting crypto");
 

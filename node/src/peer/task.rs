@@ -101,6 +101,8 @@ impl PeerTask {
                 self.wait(timer.as_mut()).await;
             }
         }
+        // Nobody is kept in line until the end is over.
+        self.turn = Turn::Short;
         parting::part(self.session, self.stream, self.writer.is_empty()).await;
     }
 
@@ -121,23 +123,23 @@ impl PeerTask {
         }
         let Some(mut left) = turn.budget(session.shared.limits.frames_per_turn) else { return false };
         while session.may_read() {
-            if left.frames == 0 || left.reads == 0 {
+            if !left.has_frames() || left.reads == 0 {
                 let was_long = turn.is_long();
                 *loud_at = Some(now.timestamp);
                 // Given back before it is asked for again: others were first.
                 *turn = Turn::Short;
-                *turn = session.shared.long_turns.next(session.place.serial, now.timestamp);
+                *turn = session.shared.long_turns.next(session.place.serial, now.timestamp, left);
                 match turn.budget(session.shared.limits.frames_per_turn) {
                     Some(more) if !was_long => left = more,
                     more => return more.is_some(),
                 }
             }
             if reader.has_unread() {
-                reader.resume(|bytes| session.digest(now, bytes, &mut left.frames));
+                reader.resume(|bytes| session.digest(now, bytes, &mut left));
                 continue;
             }
             left.reads -= 1;
-            match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left.frames)) {
+            match reader.read(stream, left.read_len, |bytes| session.digest(now, bytes, &mut left)) {
                 Ok(Progress::Some(bytes)) => {
                     session.count_bytes_in(bytes);
                     has_said_something = true;
@@ -147,7 +149,7 @@ impl PeerTask {
                 Err(error) => session.fail(&error),
             }
         }
-        *turn = Turn::Short;
+        *turn = if session.may_read() { Turn::Short } else { turn.rest(left) };
         let was_loud = loud_at.is_some_and(|at| now.timestamp.since(at).as_millis() < CONVERSATION.into());
         if has_said_something && !was_loud && !session.is_with_stranger() {
             session.shared.long_turns.note_conversation(session.place.serial, now.timestamp);
@@ -241,12 +243,20 @@ mod tests {
     use core::time::Duration;
     use std::net::SocketAddr;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::sleep;
+    use wire_core::frame::Sealer;
+    use wire_core::limits::{ACT_TWO_LEN, FRAME_OVERHEAD, HEADER_LEN};
+    use wire_core::noise::Initiator;
+    use wire_core::secret::StaticKey;
 
     use super::*;
-    use crate::limits::{MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE};
-    use crate::simulation::machines;
-    use crate::{Delivery, Event, EventFilter, Identity, MessageType, Network, Node, Secret};
+    use crate::limits::{
+        LINGER, MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE, TURN_PADDING,
+    };
+    use crate::peer::dial::fresh_ephemeral;
+    use crate::simulation::{Process, machines};
+    use crate::{Delivery, Event, EventFilter, Identity, Limits, MessageType, Network, Node, Secret};
 
     const ODD: MessageType = MessageType::new(40_001);
 
@@ -278,36 +288,170 @@ mod tests {
         start.elapsed()
     }
 
+    /// A node, one peer that is to be loud, and one that will be in conversation.
+    struct Scene {
+        node: Node,
+        quiet: Node,
+    }
+
+    impl Scene {
+        const ADDRESS: SocketAddr =
+            SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(1, 2, 3, 1)), 9735);
+
+        async fn start() -> (Scene, Arc<Process>) {
+            let [here, there, elsewhere] = machines();
+            let node = here.run(start(1, Some(Self::ADDRESS))).await;
+            let quiet = elsewhere.run(start(3, None)).await;
+            elsewhere.run(quiet.connect(node.id(), Self::ADDRESS)).await.unwrap();
+            (Scene { node, quiet }, there)
+        }
+
+        /// How long something takes while nobody else speaks, and then beside a conversation.
+        async fn compare(&self, mut what: impl AsyncFnMut() -> Duration) -> [Duration; 2] {
+            // What everybody says at first is a conversation as well.
+            sleep(Duration::from_millis(2 * CONVERSATION)).await;
+            let alone = what().await;
+            let say = || self.quiet.send_custom_message(&self.node.id(), ODD, b"and I?").unwrap();
+            say();
+            // It is heard before the other one begins.
+            sleep(Duration::from_millis(CONVERSATION / 4)).await;
+            let in_conversation = async {
+                loop {
+                    say();
+                    sleep(Duration::from_millis(CONVERSATION / 4)).await;
+                }
+            };
+            let beside = tokio::select! {
+                beside = what() => beside,
+                () = in_conversation => unreachable!("it does not end"),
+            };
+            [alone, beside]
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_sends_much_is_slowed_while_somebody_else_is_in_conversation() {
-        let address = SocketAddr::from(([1, 2, 3, 1], 9735));
-        let [here, there, elsewhere] = machines();
-        let node = here.run(start(1, Some(address))).await;
-        let (loud, quiet) = (there.run(start(2, None)).await, elsewhere.run(start(3, None)).await);
-        for (machine, peer) in [(there, &loud), (elsewhere, &quiet)] {
-            machine.run(peer.connect(node.id(), address)).await.unwrap();
-        }
-        // What everybody says at first is a conversation as well.
-        sleep(Duration::from_millis(2 * CONVERSATION)).await;
+        let (scene, there) = Scene::start().await;
+        let loud = there.run(start(2, None)).await;
+        there.run(loud.connect(scene.node.id(), Scene::ADDRESS)).await.unwrap();
         let count = 20_000;
         // The first one is short, and nobody waits for it.
-        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE - 1;
-        let alone = flood(&loud, &node, count).await;
+        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE - 2;
+        let [alone, beside] = scene.compare(async || flood(&loud, &scene.node, count).await).await;
         assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
-        let say = || quiet.send_custom_message(&node.id(), ODD, b"and I?").unwrap();
-        say();
-        // It is heard before the flood begins.
-        sleep(Duration::from_millis(CONVERSATION / 4)).await;
-        let in_conversation = async {
-            loop {
-                say();
-                sleep(Duration::from_millis(CONVERSATION / 4)).await;
-            }
-        };
-        let beside = tokio::select! {
-            beside = flood(&loud, &node, count) => beside,
-            () = in_conversation => unreachable!("it does not end"),
-        };
         assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscriber_that_does_not_read_slows_who_sends_much_for_seconds_only() {
+        let (scene, there) = Scene::start().await;
+        let loud = there.run(start(2, None)).await;
+        there.run(loud.connect(scene.node.id(), Scene::ADDRESS)).await.unwrap();
+        let limits = Limits::default();
+        let count = u32::try_from(2 * limits.backlog_events).unwrap();
+        let mut deaf = Vec::new();
+        let times = scene
+            .compare(async || {
+                deaf.push(scene.node.subscribe(EventFilter::messages()));
+                flood(&loud, &scene.node, count).await
+            })
+            .await;
+        for took in times {
+            assert!(took < Duration::from_secs(4), "{times:?}");
+        }
+    }
+
+    /// A peer made of a socket and the cryptography, which asks as fast as it can.
+    struct Asker {
+        stream: TcpStream,
+        sealer: Sealer,
+    }
+
+    impl Asker {
+        async fn open(node: &Node) -> Asker {
+            let key = StaticKey::from_bytes(&Secret::new([2; 32])).unwrap();
+            let (act_one, awaiting) = Initiator::new(&key, node.id(), fresh_ephemeral().unwrap()).act_one();
+            let mut stream = TcpStream::connect(Scene::ADDRESS).await.unwrap();
+            stream.write_all(&act_one).await.unwrap();
+            let mut act_two = [0; ACT_TWO_LEN];
+            stream.read_exact(&mut act_two).await.unwrap();
+            let (act_three, transport) = awaiting.act_two(&key, &act_two).unwrap();
+            stream.write_all(&act_three).await.unwrap();
+            let mut asker = Asker { stream, sealer: transport.split().0 };
+            let init = asker.sealed(&[0, 16, 0, 0, 0, 0]);
+            asker.stream.write_all(&init).await.unwrap();
+            asker
+        }
+
+        fn sealed(&mut self, message: &[u8]) -> Vec<u8> {
+            let mut frame = vec![0; message.len() + FRAME_OVERHEAD];
+            frame[HEADER_LEN..][..message.len()].copy_from_slice(message);
+            self.sealer.seal(&mut frame).unwrap();
+            frame
+        }
+
+        /// Sends so many pings at once and reads the pongs; answers how long it took.
+        async fn ask(&mut self, pings: usize, num_pong_bytes: u16) -> Duration {
+            let [a, b] = num_pong_bytes.to_be_bytes();
+            let asked: Vec<u8> = (0..pings).flat_map(|_| self.sealed(&[0, 18, a, b, 0, 0])).collect();
+            // The node's `init`, of which the first part may have to be read, is shorter than a pong.
+            let mut left = pings * (4 + usize::from(num_pong_bytes) + FRAME_OVERHEAD);
+            let start = Instant::now();
+            let (mut output, mut buffer) = (&asked[..], vec![0; 1 << 16]);
+            while left > 0 {
+                if !output.is_empty() {
+                    let written = self.stream.write(output).await.unwrap();
+                    output = &output[written..];
+                }
+                left = left.saturating_sub(self.stream.read(&mut buffer).await.unwrap());
+            }
+            start.elapsed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_much_is_slowed_likewise() {
+        let (scene, there) = Scene::start().await;
+        let mut asker = there.run(Asker::open(&scene.node)).await;
+        // The longest, some of which a few are enough, and some of which as many as may be owed are less than a turn.
+        for (num_pong_bytes, count) in [(60_000, 500), (5_000, 1_000), (1_500, 2_000)] {
+            let of_a_turn = TURN_PADDING.div_ceil(num_pong_bytes.into());
+            let paid = count / of_a_turn * (of_a_turn * usize::from(num_pong_bytes) / TURN_PADDING);
+            let turns = u32::try_from(paid).unwrap() - MEASURED_TURNS_AT_ONCE - 20;
+            let [alone, beside] = scene.compare(async || asker.ask(count, num_pong_bytes).await).await;
+            assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
+            assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_leaving_keeps_nobody_in_line() {
+        let (scene, there) = Scene::start().await;
+        let mut loud = there.run(Asker::open(&scene.node)).await;
+        let turns = &scene.node.shared().long_turns;
+        let spent = Turn::Short.budget(1).unwrap();
+        let first = turns.next(u64::MAX, Timestamp::from_millis(0), spent);
+        assert!(first.is_long());
+        let pings: Vec<u8> = (0..1_000).flat_map(|_| loud.sealed(&[0, 18, 0, 0, 0, 0])).collect();
+        loud.stream.write_all(&pings).await.unwrap();
+        sleep(LINGER).await;
+        let id =
+            scene.node.peers().into_iter().map(|peer| peer.id).find(|id| *id != scene.quiet.id()).unwrap();
+        let leaving = async {
+            scene.node.disconnect(&id).await.unwrap();
+        };
+        let standing = async {
+            // By now it lingers, in case that it still has to hear something.
+            sleep(LINGER / 4).await;
+            let mut next = turns.next(u64::MAX, Timestamp::from_millis(0), spent);
+            drop(first);
+            let start = Instant::now();
+            if !next.is_long() {
+                poll_fn(|context| next.poll_advance(context)).await;
+            }
+            assert!(start.elapsed() < LINGER / 4, "{:?}", start.elapsed());
+        };
+        tokio::join!(leaving, standing);
+        drop(loud);
     }
 }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use self::connection::{Connection, End, Segment};
 use self::listener::Listening;
 pub(crate) use self::listener::TcpListener;
-pub(crate) use self::socket::TcpStream;
+pub(crate) use self::socket::{TcpStream, prepare};
 use super::dice::Dice;
 use super::process::Host;
 use super::trace::Trace;

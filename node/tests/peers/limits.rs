@@ -100,6 +100,25 @@ async fn a_peer_that_never_reads_fills_its_queue_and_is_closed() {
     assert_serves_honest_peer(&node).await;
 }
 
+/// So that the rest counts, and can be told as unsent.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_system_keeps_little_that_it_cannot_send() {
+    /// The low mark for what is unsent, the one packet that may pass it, and what a busy system has under way.
+    const MOST: usize = 256 * 1024;
+    let mut limits = Limits::default();
+    (limits.send_queue_messages, limits.send_queue_bytes) = (10_000, 32_000_000);
+    let node = start_with(1, limits).await;
+    let peer = RawPeer::open(&node, 7).await;
+    let written = || node.peer(&peer.id).unwrap().traffic.bytes_out;
+    let before = written();
+    send_until_stuck(&node, &peer.id).await;
+    // Loopback: what was sent is with the peer's system, which holds what the peer has not read.
+    let sent = rustix::io::ioctl_fionread(&peer.stream).unwrap();
+    let unsent = usize::try_from(written() - before - sent).unwrap();
+    assert!(unsent <= MOST, "{unsent} bytes are kept unsent, beside {sent} that the peer has not read");
+}
+
 #[tokio::test]
 async fn an_end_that_has_a_deadline_tells_what_it_left_unsent() {
     let mut limits = Limits::default();

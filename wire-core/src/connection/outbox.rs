@@ -178,6 +178,12 @@ impl Outbox {
         self.messages().is_none_or(|messages| !messages.pongs.is_full() && messages.channel_reply.is_none())
     }
 
+    /// Bytes of padding that the peer has asked for and is owed.
+    pub(super) fn padding(&self) -> usize {
+        let pongs = self.messages().into_iter().flat_map(|messages| &messages.pongs);
+        pongs.map(|pong| usize::from(pong.byteslen)).sum()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         !self.init && self.messages().is_some_and(Messages::is_empty)
     }

@@ -29,13 +29,14 @@ impl Initiator {
 
     /// Writes act one (BOLT 8, "Act One", sender) and waits for act two.
     pub fn act_one(mut self) -> ([u8; ACT_ONE_LEN], AwaitActTwo) {
-        self.symmetric.mix_hash(&[self.ephemeral.public().as_bytes()]);
+        let public = self.ephemeral.public();
+        self.symmetric.mix_hash(&[public.as_bytes()]);
         let temp_key1 = self.symmetric.mix_key(&self.ephemeral.ecdh_with_node(&self.their_id));
         let tag = self.symmetric.seal(&temp_key1, 0, &mut []);
 
         let mut act = [0; ACT_ONE_LEN];
         act[VERSION] = HANDSHAKE_VERSION;
-        act[EPHEMERAL].copy_from_slice(self.ephemeral.public().as_bytes());
+        act[EPHEMERAL].copy_from_slice(public.as_bytes());
         act[EPHEMERAL_TAG].copy_from_slice(&tag);
         (act, AwaitActTwo { our_id: self.our_id, ephemeral: self.ephemeral, symmetric: self.symmetric })
     }

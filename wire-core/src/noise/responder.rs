@@ -57,14 +57,15 @@ impl AwaitActOne {
             .open(&temp_key1, 0, &mut [], &field(act, EPHEMERAL_TAG))
             .map_err(|_| HandshakeError::ActOneBadTag)?;
 
-        // Act two. The peer has shown that it knows us, so it is worth the second multiplication.
-        self.symmetric.mix_hash(&[self.ephemeral.public().as_bytes()]);
+        // Act two. The peer has shown that it knows us, so it is worth two more multiplications.
+        let public = self.ephemeral.public();
+        self.symmetric.mix_hash(&[public.as_bytes()]);
         let temp_key2 = self.symmetric.mix_key(&self.ephemeral.ecdh(&their_ephemeral));
         let tag = self.symmetric.seal(&temp_key2, 0, &mut []);
 
         let mut act = [0; ACT_TWO_LEN];
         act[VERSION] = HANDSHAKE_VERSION;
-        act[EPHEMERAL].copy_from_slice(self.ephemeral.public().as_bytes());
+        act[EPHEMERAL].copy_from_slice(public.as_bytes());
         act[EPHEMERAL_TAG].copy_from_slice(&tag);
         Ok((act, AwaitActThree { ephemeral: self.ephemeral, symmetric: self.symmetric, temp_key2 }))
     }

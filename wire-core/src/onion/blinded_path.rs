@@ -86,7 +86,7 @@ impl Blinder {
 
     /// The path key with which the next hop will be reached; before the first hop, the path's `first_path_key`.
     pub fn path_key(&self) -> NodeId {
-        *self.key.public()
+        self.key.public()
     }
 
     /// Blinds `node` and encrypts the data for it where it lies. What comes back is its blinded id and the tag that

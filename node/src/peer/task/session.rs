@@ -24,6 +24,7 @@ use crate::peer::handle::Counted;
 use crate::peer::keystream;
 use crate::peer::mailbox::{PingAnswer, Requests};
 use crate::peer::reader::{Digested, Rest};
+use crate::peer::turn::Budget;
 use crate::{
     ConnectError, ConnectStage, Direction, MessageType, PeerInfo, PingError, PingReply, SystemError, log,
 };
@@ -165,9 +166,9 @@ impl Session {
             && !self.held.as_ref().is_some_and(Held::is_full)
     }
 
-    /// Has the connection look at received bytes, frame by frame, for at most `frames` frames.
-    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], frames: &mut usize) -> Digested {
-        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, frames))
+    /// Has the connection look at received bytes, frame by frame, for as long as `left` has some.
+    pub(super) fn digest(&mut self, now: Now, bytes: &mut [u8], left: &mut Budget) -> Digested {
+        keystream::receiving(|ahead| self.digest_ahead(ahead, now, bytes, left))
     }
 
     fn digest_ahead(
@@ -175,11 +176,12 @@ impl Session {
         ahead: &mut keystream::Frames,
         now: Now,
         bytes: &mut [u8],
-        frames: &mut usize,
+        left: &mut Budget,
     ) -> Digested {
         let mut consumed = 0;
+        let mut owed = self.connection.owed_padding();
         loop {
-            if *frames == 0 || !self.may_read() {
+            if !left.has_frames() || !self.may_read() {
                 return Digested { consumed, rest: Rest::Later };
             }
             let rest = bytes.get_mut(consumed..).unwrap_or_default();
@@ -201,7 +203,9 @@ impl Session {
             }
             // A header without its body is progress too, but not a message.
             if wanted == 0 {
-                *frames -= 1;
+                let owed_before = std::mem::replace(&mut owed, self.connection.owed_padding());
+                // Less than before when what it said was the end.
+                left.spend_frame(owed.saturating_sub(owed_before));
                 self.counted.messages_in += 1;
             }
         }

@@ -65,13 +65,6 @@ impl TcpStream {
         stream.ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
     }
 
-    pub(crate) fn set_nodelay(&self, _nodelay: bool) -> io::Result<()> {
-        self.with(|state, number, end| {
-            let (connection, _) = state.end(number, end)?;
-            connection.ends[end].failure.map_or(Ok(()), |failure| Err(failure.into()))
-        })
-    }
-
     pub(crate) fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
         self.with(|state, number, end| {
             let most = state.piece(number, 1 - end, room.len());
@@ -222,4 +215,12 @@ fn host_of(address: SocketAddr) -> Option<Host> {
         SocketAddr::V4(v4) => Some(Host(v4.ip().octets()[3])),
         SocketAddr::V6(_) => None,
     }
+}
+
+/// An error if the connection is gone; nothing else of it has a likeness here.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.with(|state, number, end| {
+        let (connection, _) = state.end(number, end)?;
+        connection.ends[end].failure.map_or(Ok(()), |failure| Err(failure.into()))
+    })
 }

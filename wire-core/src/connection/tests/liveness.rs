@@ -19,6 +19,23 @@ fn ping_is_answered_with_the_pong_it_asks_for() {
 }
 
 #[test]
+fn padding_is_owed_until_it_is_transmitted_or_given_up() {
+    let (mut side, mut scripted) = open_to_script();
+    assert_eq!(side.connection.owed_padding(), 0);
+    for num_pong_bytes in [60_000_u16, 0, 7, 65_532] {
+        let [a, b] = num_pong_bytes.to_be_bytes();
+        side.hear(START, &scripted.say(&[0, 18, a, b, 0, 0]));
+    }
+    assert_eq!(side.connection.owed_padding(), 60_007);
+    scripted.read(&side.transmit());
+    assert_eq!(side.connection.owed_padding(), 0);
+
+    side.hear(START, &scripted.say(&[0, 18, 1, 0, 0, 0]));
+    side.connection.abort(CloseReason::Transport);
+    assert_eq!(side.connection.owed_padding(), 0);
+}
+
+#[test]
 fn ping_for_65532_pong_bytes_and_more_is_not_answered() {
     let (mut side, mut scripted) = open_to_script();
     for num_pong_bytes in [65_532_u16, 65_533, 65_535] {
