@@ -62,7 +62,7 @@ pub(super) const PROOFS: &[Proof] = &[
         name: "load",
         about: "Ten thousand honest peers, and beside them a thousand that send as fast as they can and never read, a thousand that \
                 never speak and a thousand that drip a byte a second.",
-        full: &["xtask", "load", "--peers", "10000", "--hostile", "1000", "--release"],
+        full: &["xtask", "load", "--peers", "10000", "--hostile", "1000", "--rounds", "3", "--release"],
         quick: &["xtask", "load", "--peers", "200", "--hostile", "20"],
         figures: &["load"],
     },
