@@ -66,10 +66,10 @@ pub(crate) const CONVERSATION: u64 = 1_000;
 pub(crate) const CONVERSATION_NOTED: u64 = 100;
 /// Frames of a measured turn: fewer than of a short one. A message that comes in the middle waits for those, and for what the
 /// program does with them. At the limit as for a long turn.
-pub(crate) const MEASURED_TURN_FRAMES: usize = 32;
-/// Bytes of its one read: as much as the sender's system can then send at a stretch. At the limit likewise.
-pub(crate) const MEASURED_TURN_READ: usize = 32 * 1024;
-/// From one measured turn to the next, for each long turn that may be under way at the same time: 32 MB or 32,000 messages in a
+pub(crate) const MEASURED_TURN_FRAMES: usize = 16;
+/// Bytes of its one read. At the limit likewise.
+pub(crate) const MEASURED_TURN_READ: usize = 16 * 1024;
+/// From one measured turn to the next, for each long turn that may be under way at the same time: 16 MB or 16,000 messages in a
 /// second. Beyond, loud peers wait for each other, and their own systems hold them up. Timers know no shorter time.
 pub(crate) const MEASURED_TURN_INTERVAL: Duration = Duration::from_millis(1);
 /// Measured turns that may come earlier than that, for those who seldom say much. At the limit as for the interval.
@@ -82,11 +82,11 @@ pub(crate) const CALM_EVENTS: usize = 1_024;
 pub(crate) const CALM_BYTES: usize = 1024 * 1024;
 
 /// How long a turn waits for subscribers that are behind. Programs that handle ten thousand messages a second lose none to a
-/// flood; one that stops reading slows loud peers for two seconds, and is not waited for once it has missed something.
+/// flood; one that stops reading slows loud peers for two seconds or three, and is not waited for once it has missed something.
 pub(crate) const SUBSCRIBERS_SPARED: Duration = Duration::from_millis(100);
-/// The same for a measured turn. It brings a thirtieth as much, so as many more of them fill the backlog of one that does not
-/// read: with the whole time each, loud peers would be slowed for a minute.
-pub(crate) const SUBSCRIBERS_SPARED_MEASURED: Duration = Duration::from_millis(3);
+/// The same for a measured turn. It brings a sixtieth as much, so as many more of them fill the backlog of one that does not
+/// read: with the whole time each, loud peers would be slowed for two minutes.
+pub(crate) const SUBSCRIBERS_SPARED_MEASURED: Duration = Duration::from_millis(2);
 
 /// Custom messages of a peer that are held back until the gatekeeper has decided on it. Enough for what a protocol says first.
 /// At the limit nothing more is read from the peer before the verdict.

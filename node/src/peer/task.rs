@@ -252,7 +252,8 @@ mod tests {
 
     use super::*;
     use crate::limits::{
-        LINGER, MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE, TURN_PADDING,
+        LINGER, MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE, SHORT_TURN_FRAMES,
+        TURN_PADDING,
     };
     use crate::peer::dial::fresh_ephemeral;
     use crate::simulation::{Process, machines};
@@ -336,7 +337,8 @@ mod tests {
         there.run(loud.connect(scene.node.id(), Scene::ADDRESS)).await.unwrap();
         let count = 20_000;
         // The first one is short, and nobody waits for it.
-        let turns = count / u32::try_from(MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE - 2;
+        let frames = usize::try_from(count).unwrap() - SHORT_TURN_FRAMES;
+        let turns = u32::try_from(frames / MEASURED_TURN_FRAMES).unwrap() - MEASURED_TURNS_AT_ONCE - 1;
         let [alone, beside] = scene.compare(async || flood(&loud, &scene.node, count).await).await;
         assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
         assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");

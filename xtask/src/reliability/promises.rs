@@ -162,6 +162,10 @@ pub(super) const PROMISES: &[Promise] = &[
             ("a_program_that_reads_misses_nothing", "node/tests/peers/flood.rs"),
             ("who_sends_much_is_slowed_while_somebody_else_is_in_conversation", "node/src/peer/task.rs"),
             ("who_asks_for_much_is_slowed_likewise", "node/src/peer/task.rs"),
+            (
+                "a_subscriber_that_does_not_read_slows_who_sends_much_for_seconds_only",
+                "node/src/peer/task.rs",
+            ),
             ("who_asks_pays_for_it_and_keeps_nobody_waiting_who_sends", "node/src/peer/turn.rs"),
             ("who_is_leaving_keeps_nobody_in_line", "node/src/peer/task.rs"),
             ("newcomers_come_in_by_turns", "node/src/peer/accept.rs"),
