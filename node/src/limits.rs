@@ -53,6 +53,9 @@ pub(crate) const TURN_PADDING: usize = 16 * 1024;
 pub(crate) const PADDING_COST: usize = 2;
 /// The same of a long turn: as many bytes as it may bring. At the limit likewise.
 pub(crate) const LONG_TURN_PADDING: usize = 256 * 1024;
+/// How often a connection may ask for as much as one turn brings and pays nothing: LND asks for up to 64 KiB once a minute, and
+/// what it says next would wait behind everybody who asks all the time. A thousand of these get 2 MB a second by it.
+pub(crate) const ASKING_SPARED: Duration = Duration::from_secs(30);
 
 /// Reads of a long turn, of 64 KiB each, or 256 KiB in a large frame: large frames are few, so counting frames is not enough.
 /// With a megabyte at most a turn is over in less than a millisecond, which others may have to wait for. At the limit the

@@ -36,7 +36,7 @@ use super::reader::{Progress, Reader};
 use super::turn::Turn;
 use super::writer::{MAX_FRAMES_PER_WRITE, WriteTurn, Writer, Wrote};
 use crate::connections::Place;
-use crate::limits::CONVERSATION;
+use crate::limits::{ASKING_SPARED, CONVERSATION};
 use crate::node::Shared;
 use crate::system::TcpStream;
 
@@ -52,6 +52,8 @@ pub(super) struct PeerTask {
     turn: Turn,
     /// When it last had more to say than fits into a short turn.
     loud_at: Option<Timestamp>,
+    /// When it last asked for long answers and paid nothing.
+    spared_at: Option<Timestamp>,
 }
 
 impl PeerTask {
@@ -70,6 +72,7 @@ impl PeerTask {
             session,
             turn: Turn::Short,
             loud_at: None,
+            spared_at: None,
         }
     }
 
@@ -116,7 +119,7 @@ impl PeerTask {
     /// Reads and handles frames until the socket is empty, the turn is over, or no more input may be looked at. Answers
     /// whether there is more to do without waiting.
     fn read_turn(&mut self, now: Now) -> bool {
-        let Self { stream, reader, session, turn, loud_at, .. } = self;
+        let Self { stream, reader, session, turn, loud_at, spared_at, .. } = self;
         let mut has_said_something = false;
         if matches!(turn, Turn::Short) && session.is_with_stranger() {
             *turn = session.shared.long_turns.of_stranger();
@@ -126,6 +129,12 @@ impl PeerTask {
             if !left.has_frames() || left.reads == 0 {
                 let was_long = turn.is_long();
                 *loud_at = Some(now.timestamp);
+                if left.asked_for_much()
+                    && spared_at.is_none_or(|at| now.timestamp.since(at) >= ASKING_SPARED)
+                {
+                    *spared_at = Some(now.timestamp);
+                    left.forgive();
+                }
                 // Given back before it is asked for again: others were first.
                 *turn = Turn::Short;
                 *turn = session.shared.long_turns.next(session.place.serial, now.timestamp, left);
@@ -244,6 +253,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinSet;
     use tokio::time::sleep;
     use wire_core::frame::Sealer;
     use wire_core::limits::{ACT_TWO_LEN, FRAME_OVERHEAD, HEADER_LEN};
@@ -252,8 +262,8 @@ mod tests {
 
     use super::*;
     use crate::limits::{
-        LINGER, MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE, SHORT_TURN_FRAMES,
-        TURN_PADDING,
+        LINGER, MEASURED_TURN_FRAMES, MEASURED_TURN_INTERVAL, MEASURED_TURNS_AT_ONCE, PADDING_COST,
+        SHORT_TURN_FRAMES, TURN_PADDING,
     };
     use crate::peer::dial::fresh_ephemeral;
     use crate::simulation::{Process, machines};
@@ -312,6 +322,11 @@ mod tests {
             // What everybody says at first is a conversation as well.
             sleep(Duration::from_millis(2 * CONVERSATION)).await;
             let alone = what().await;
+            let beside = self.beside_conversation(what()).await;
+            [alone, beside]
+        }
+
+        async fn beside_conversation<T>(&self, what: impl Future<Output = T>) -> T {
             let say = || self.quiet.send_custom_message(&self.node.id(), ODD, b"and I?").unwrap();
             say();
             // It is heard before the other one begins.
@@ -322,11 +337,10 @@ mod tests {
                     sleep(Duration::from_millis(CONVERSATION / 4)).await;
                 }
             };
-            let beside = tokio::select! {
-                beside = what() => beside,
+            tokio::select! {
+                outcome = what => outcome,
                 () = in_conversation => unreachable!("it does not end"),
-            };
-            [alone, beside]
+            }
         }
     }
 
@@ -371,7 +385,11 @@ mod tests {
 
     impl Asker {
         async fn open(node: &Node) -> Asker {
-            let key = StaticKey::from_bytes(&Secret::new([2; 32])).unwrap();
+            Asker::open_as(2, node).await
+        }
+
+        async fn open_as(seed: u8, node: &Node) -> Asker {
+            let key = StaticKey::from_bytes(&Secret::new([seed; 32])).unwrap();
             let (act_one, awaiting) = Initiator::new(&key, node.id(), fresh_ephemeral().unwrap()).act_one();
             let mut stream = TcpStream::connect(Scene::ADDRESS).await.unwrap();
             stream.write_all(&act_one).await.unwrap();
@@ -424,6 +442,31 @@ mod tests {
             assert!(alone < MEASURED_TURN_INTERVAL * turns, "{alone:?}");
             assert!(beside >= MEASURED_TURN_INTERVAL * turns, "{beside:?}, and alone {alone:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_once_in_a_while_waits_for_nobody_who_asks_all_the_time() {
+        const OTHERS: usize = 8;
+        let (scene, there) = Scene::start().await;
+        let mut asker = there.run(Asker::open(&scene.node)).await;
+        let mut seeds = 10..;
+        // The second ping is not read before the first one is paid for.
+        let mut ask = async || {
+            let mut others = JoinSet::new();
+            for seed in seeds.by_ref().take(OTHERS) {
+                let mut other = there.run(Asker::open_as(seed, &scene.node)).await;
+                others.spawn(async move { other.ask(60, 60_000).await });
+            }
+            // Until they have used up what they may at once.
+            sleep(Duration::from_millis(CONVERSATION / 4)).await;
+            scene.beside_conversation(asker.ask(2, 60_000)).await
+        };
+        let [first, second] = [ask().await, ask().await];
+        sleep(ASKING_SPARED).await;
+        let third = ask().await;
+        let paid = MEASURED_TURN_INTERVAL * u32::try_from(60_000 * PADDING_COST / TURN_PADDING).unwrap();
+        let times = [first, second, third];
+        assert!(first < paid && second > 4 * paid && third < paid, "{times:?}");
     }
 
     #[tokio::test(start_paused = true)]

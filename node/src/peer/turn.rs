@@ -12,9 +12,9 @@
 //! every message would.
 //!
 //! A ping of a few bytes may ask for a pong of 64 KiB. Whoever has asked for more than fits into a turn stands in another line, in
-//! which a turn is paid for with what the last one cost: so those who only send do not wait for those who ask. And a connection that
-//! must write answers before it may read goes on with the rest of its turn ([`Turn::Rest`]), so that nobody has a new one for each
-//! answer.
+//! which a turn is paid for with what the last one cost: so those who only send do not wait for those who ask. Once in a while it
+//! is free, for those to whom it is a habit and no attack. And a connection that must write answers before it may read goes on with
+//! the rest of its turn ([`Turn::Rest`]), so that nobody has a new one for each answer.
 //!
 //! Whoever has not proven yet who he is has a line of his own, even for a short turn and before that to be accepted: an act of the
 //! handshake takes as long as some hundred frames, and a thousand strangers may come at once.
@@ -93,6 +93,16 @@ impl Budget {
         self.frames > 0 && self.asked < self.may_ask
     }
 
+    /// Whether its pings asked for more than a turn may.
+    pub(super) fn asked_for_much(&self) -> bool {
+        self.asked >= TURN_PADDING
+    }
+
+    /// Forgets what its pings asked for.
+    pub(super) fn forgive(&mut self) {
+        self.asked = 0;
+    }
+
     /// For a frame that asked for so many bytes of padding.
     pub(super) fn spend_frame(&mut self, asked: usize) {
         self.frames = self.frames.saturating_sub(1);
@@ -140,7 +150,7 @@ impl LongTurns {
 
     /// A long turn for this connection after one that came to this, or a place in line for one.
     pub(super) fn next(&self, serial: u64, now: Timestamp, last: Budget) -> Turn {
-        let line = if last.asked < TURN_PADDING { &self.senders } else { &self.askers };
+        let line = if last.asked_for_much() { &self.askers } else { &self.senders };
         let is_measured = self.conversation.is_of_another(serial, now);
         if !is_measured
             && self.calm.is_here()

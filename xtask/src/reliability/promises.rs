@@ -167,6 +167,7 @@ pub(super) const PROMISES: &[Promise] = &[
                 "node/src/peer/task.rs",
             ),
             ("who_asks_pays_for_it_and_keeps_nobody_waiting_who_sends", "node/src/peer/turn.rs"),
+            ("who_asks_once_in_a_while_waits_for_nobody_who_asks_all_the_time", "node/src/peer/task.rs"),
             ("who_is_leaving_keeps_nobody_in_line", "node/src/peer/task.rs"),
             ("newcomers_come_in_by_turns", "node/src/peer/accept.rs"),
             ("those_who_came_at_once_go_one_by_one", "node/src/connections.rs"),
