@@ -108,10 +108,12 @@ async fn one_that_is_killed_while_ten_thousand_messages_arrive() {
         std::process::Command::new("sh").args(["-c", &format!("kill -s KILL {pid}")]).status().unwrap();
     assert!(killed.success());
     home.line("plugin-victim: Killing plugin: exited during normal operation");
-    home.line("connectd: Now allowing 0 custom message types");
     // The counter ends if one is missing or out of order.
     home.line(&format!("plugin-counter: counted {MESSAGES}"));
     assert_eq!(home.call(&["plugin", "list"])["plugins"].as_array().unwrap().len(), 1);
+    // What it allowed went with it.
+    send(&peer, &id, 40_000, &[]).await;
+    home.line("Invalid unknown even msg 9c40");
 }
 
 #[tokio::test(flavor = "multi_thread")]
