@@ -286,7 +286,7 @@ pub(super) const NOT_PROVEN: &[&str] = &[
      them, and that one goes on over the other connection and closes it within two seconds: what was on the first is taken for newer \
      then, as it is when nothing has broken. No simulated run has shown it.",
     "That the 99th percentile of honest messages stays within twice its quiet value in every second and every round: the middle one of \
-     three rounds is within it in every part. Single ones pass it by a little while a thousand floods begin, or while all attack at \
+     three rounds is within it in every part. Single ones pass it, by up to a quarter, while a thousand floods begin, or while all attack at \
      once, on two processors that the node shares with its attackers.",
     "That a peer which honestly sends much keeps its pace beside a hundred that flood: they share one line, a turn each.",
     "Days of running and days of fuzzing: no run is longer than what stands above.",
