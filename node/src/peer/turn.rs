@@ -11,7 +11,7 @@
 //! message that comes in the middle of one waits for its end and for what the program has to do with it, and with turn upon turn
 //! every message would.
 //!
-//! A ping of a few bytes may ask for a pong of 64 KiB. Whoever has asked for more than fits into a turn stands in another line, in
+//! A ping of a few bytes may ask for a pong of 64 KiB. Whoever has asked for as much as a turn may stands in another line, in
 //! which a turn is paid for with what the last one cost: so those who only send do not wait for those who ask. Once in a while it
 //! is free, for those to whom it is a habit and no attack. And a connection that must write answers before it may read goes on with
 //! the rest of its turn ([`Turn::Rest`]), so that nobody has a new one for each answer.
@@ -93,7 +93,7 @@ impl Budget {
         self.frames > 0 && self.asked < self.may_ask
     }
 
-    /// Whether its pings asked for more than a turn may.
+    /// Whether its pings asked for as much as a turn may, or more.
     pub(super) fn asked_for_much(&self) -> bool {
         self.asked >= TURN_PADDING
     }
